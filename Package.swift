@@ -1,0 +1,96 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// One strict set of settings for every Swift target: warnings are errors, imports are internal unless said otherwise.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+extension Target.Dependency {
+    static let nioCore: Self = .product(name: "NIOCore", package: "swift-nio")
+    static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
+    static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
+    static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let logging: Self = .product(name: "Logging", package: "swift-log")
+    static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let lifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+}
+
+func module(_ name: String, in layer: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "forebay",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "forebay", targets: ["forebay"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Model: words and pure codecs. Imports nothing of ours below it.
+        module("StorageModel", in: "Model", [.nioCore]),
+        module("AzureWire", in: "Model", ["StorageModel", .crypto]),
+
+        // Support: what every layer above may lean on.
+        .target(
+            name: "CChecksums", path: "Sources/Support/CChecksums",
+            cSettings: [.unsafeFlags(["-O3"])]),
+        module("Checksums", in: "Support", ["CChecksums"]),
+        module("Observability", in: "Support", ["StorageModel", .logging]),
+        module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
+
+        // Seams: what the core asks of a backend.
+        module("Metadata", in: "Seams", ["StorageModel"]),
+        module("Extents", in: "Seams", ["StorageModel", .nioCore]),
+
+        // Backends: one implementation of one seam each.
+        .systemLibrary(name: "CRocksDB", path: "Sources/Backends/CRocksDB"),
+        module("MetadataRocks", in: "Backends", ["CRocksDB", "Metadata", "StorageModel", "Observability"]),
+        module("ExtentsLocal", in: "Backends", ["Extents", "Checksums", "StorageModel", "Observability", .nioCore]),
+
+        // Core: every rule, once.
+        module("Access", in: "Core", ["StorageModel"]),
+        module("Namespace", in: "Core",
+               ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
+
+        // Protocols: parse, authorize, one core call, render.
+        module("AzureBlob", in: "Protocols",
+               ["StorageModel", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "Observability",
+                .nioCore, .nioHTTP1, .crypto, .logging]),
+        module("Admin", in: "Protocols", ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioHTTP1]),
+
+        // Edge: sockets.
+        module("FrontDoor", in: "Edge",
+               ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .logging]),
+
+        // Assembly: configuration to a running node. The only place that knows a backend.
+        module("Node", in: "Assembly",
+               ["StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
+                "ExtentsLocal", "Access", "Namespace", "AzureBlob", "Admin", "FrontDoor",
+                .nioCore, .nioPosix, .logging, .lifecycle]),
+        .executableTarget(
+            name: "forebay", dependencies: ["Node", "StorageModel", "Observability", .arguments, .logging],
+            path: "Sources/Programs/forebay", swiftSettings: strict),
+
+        // Test support: contract suites, in-memory twins, fault wrappers.
+        module("StorageTestKit", in: "TestSupport",
+               ["StorageModel", "Metadata", "Extents", "Checksums", .nioCore]),
+    ]
+)

@@ -1,0 +1,145 @@
+package import Access
+import Admin
+import AzureBlob
+import FrontDoor
+package import Logging
+import NIOCore
+import NIOPosix
+import Namespace
+package import Observability
+package import ServiceLifecycle
+package import StorageModel
+
+/// A running node: opens the stores, serves, and on a graceful shutdown drains, stops the background work and closes.
+package final class NodeService: Service {
+    private let configuration: NodeConfiguration
+    private let world: World
+    private let logger: Logger
+    private let onReady: @Sendable (_ blob: String, _ admin: String) -> Void
+    private let state = Locked(NodeState.starting)
+
+    package init(
+        _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
+        onReady: @escaping @Sendable (_ blob: String, _ admin: String) -> Void
+    ) {
+        self.configuration = configuration
+        self.world = world
+        self.logger = logger
+        self.onReady = onReady
+    }
+
+    package func run() async throws {
+        let metrics = MetricRegistry()
+        let audit = try AuditLog(
+            configuration.audit, overflow: configuration.auditOverflow == .drop ? .drop : .refuse, metrics: metrics)
+        let started = world.now()
+        ProcessMetrics.register(in: metrics, startedAt: started)
+        let admin = adminDoor(metrics, startedAt: started)
+        let adminAddress = try await admin.start()
+        let stores = try await openStores()
+        do {
+            try await serve(stores, metrics: metrics, audit: audit, adminAddress: adminAddress)
+        } catch {
+            await stores.close()
+            await admin.shutdown(grace: .zero)
+            throw error
+        }
+        await stores.close()
+        await audit.close()
+        await admin.shutdown(grace: .seconds(1))
+        logger.info("stopped")
+    }
+
+    /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.
+    private func openStores() async throws -> NodeStores {
+        try await NIOThreadPool.singleton.runIfActive { [configuration, world] in
+            try NodeStores.open(configuration, world: world)
+        }
+    }
+
+    private func serve(
+        _ stores: NodeStores, metrics: MetricRegistry, audit: AuditLog, adminAddress: SocketAddress
+    ) async throws {
+        let namespace = Namespace(
+            metadata: stores.metadata, extents: stores.extents, world: world, configuration: namespaceConfiguration(),
+            logger: logger)
+        try await namespace.pairWithExtentStore(
+            id: stores.extentStoreID, isEmpty: stores.extents.usage().usedBytes == 0)
+        StoreMetrics.register(stores, in: metrics)
+        let accounts = AccountDirectory(configuration.accounts)
+        let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
+        let service = AzureBlobService(
+            namespace: namespace, accounts: accounts, configuration: blob, logger: logger)
+        var limits = FrontDoorLimits()
+        limits.connections = configuration.maximumConnections
+        limits.requestsInFlight = configuration.maximumRequests
+        let door = FrontDoor(
+            FrontDoor.Configuration(
+                name: "blob", host: configuration.listen.host, port: configuration.listen.port, limits: limits,
+                server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: audit),
+            service: service)
+        let address = try await door.start()
+        state.withLock { $0 = .ready }
+        onReady(Self.url(address), Self.url(adminAddress))
+
+        let damaged = metrics.counter(.extentDamaged)
+        var schedule = Maintenance.Schedule()
+        schedule.scrubBytesPerSecond = configuration.scrubBytesPerSecond
+        let maintenance = Maintenance(
+            namespace: namespace, world: world, schedule: schedule, logger: logger,
+            onDamage: { [logger] found in
+                damaged.add()
+                logger.error(
+                    "damaged extent",
+                    metadata: [
+                        LogKey.extent: "\(found.extent.id.group):\(found.extent.id.position)",
+                        LogKey.reason: "\(found.health)",
+                    ])
+            })
+        await cancelWhenGracefulShutdown { await maintenance.run() }
+        state.withLock { $0 = .draining }
+        let drained = await door.shutdown(grace: .seconds(configuration.drainSeconds))
+        logger.info(
+            "drained",
+            metadata: [
+                "connections.cut": "\(drained.connectionsCut)", "requests.abandoned": "\(drained.requestsAbandoned)",
+            ])
+    }
+
+    private func namespaceConfiguration() -> Namespace.Configuration {
+        var namespace = Namespace.Configuration()
+        namespace.servesArchived = configuration.servesArchived
+        namespace.rehydrationSeconds = Int64(configuration.rehydrationSeconds)
+        let open = Set(configuration.accounts.filter(\.allowsPublicAccess).map(\.name))
+        namespace.allowsPublicAccess = { open.contains($0) }
+        return namespace
+    }
+
+    private func adminDoor(_ metrics: MetricRegistry, startedAt: Timestamp) -> FrontDoor {
+        let service = AdminService(
+            metrics: metrics, readiness: { [state] in state.withLock { $0.readiness } },
+            status: { [state, configuration, world] in
+                NodeStatus.json(
+                    state: state.withLock { $0 }, configuration: configuration, startedAt: startedAt, now: world.now())
+            })
+        // The admin port is for probes and operators: no audit lines, few connections.
+        var limits = FrontDoorLimits()
+        limits.connections = 256
+        limits.requestsInFlight = 64
+        return FrontDoor(
+            FrontDoor.Configuration(
+                name: "admin", host: configuration.admin.host, port: configuration.admin.port, limits: limits,
+                server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: .disabled),
+            service: service)
+    }
+
+    private static func url(_ address: SocketAddress) -> String {
+        let host = address.ipAddress ?? "localhost"
+        return "http://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
+    }
+}
+
+/// Where a node is between start and stop.
+enum NodeState: String, Sendable {
+    case starting, ready, draining
+}

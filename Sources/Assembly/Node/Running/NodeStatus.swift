@@ -1,0 +1,29 @@
+import Observability
+import StorageModel
+
+/// What `forebay status` and the admin port's `/status` show.
+enum NodeStatus {
+    static func json(
+        state: NodeState, configuration: NodeConfiguration, startedAt: Timestamp, now: Timestamp
+    ) -> String {
+        var writer = JSONWriter()
+        writer.object { object in
+            object.member("version", NodeVersion.text)
+            object.member("state", state.rawValue)
+            object.member("uptimeSeconds", now.seconds - startedAt.seconds)
+            object.member("dataDirectory", configuration.dataDirectory)
+            object.member("listen", "\(configuration.listen)")
+            object.member("durability", configuration.durability.rawValue)
+            object.array("accounts") { array in
+                for account in configuration.accounts { array.element(account.name.value) }
+            }
+            object.member("residentBytes", ProcessMetrics.residentBytes())
+        }
+        return writer.text
+    }
+}
+
+package enum NodeVersion {
+    package static let text = "0.1.0"
+    package static let server = "Forebay/" + text
+}

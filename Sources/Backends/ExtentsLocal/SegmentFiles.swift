@@ -1,0 +1,142 @@
+import Glibc
+import StorageModel
+
+/// The segment files and what belongs to all of them. Methods that touch files block: call them on the store's threads.
+final class SegmentFiles: Sendable {
+    let options: LocalExtentOptions
+    let calls: FileSystemCalls
+    let budget: SpaceBudget
+    let verified: VerifiedExtents
+    let descriptors: DescriptorCache
+
+    private let directory: String
+    private let isReadOnly: Bool
+    /// `nil` when the store is open for reading only.
+    private let numbers: SegmentNumbers?
+    private let segments: Locked<[UInt64: Segment]>
+    /// Cleared when the file system turns out not to know the call.
+    private let canPreallocate: Locked<Bool>
+
+    init(
+        root: String, options: LocalExtentOptions, calls: FileSystemCalls, numbers: SegmentNumbers?,
+        found: [(number: UInt64, allocatedBytes: Int64)], budget: SpaceBudget
+    ) {
+        let directory = root + "/" + SegmentLayout.segmentsDirectory
+        self.directory = directory
+        self.options = options
+        self.calls = calls
+        self.numbers = numbers
+        self.budget = budget
+        isReadOnly = numbers == nil
+        verified = VerifiedExtents(maximumSegments: options.verifiedSegments, segmentBytes: options.segmentBytes)
+        descriptors = DescriptorCache(capacity: options.openFiles)
+        canPreallocate = Locked(options.preallocationBytes > 0)
+        var segments: [UInt64: Segment] = [:]
+        for (number, allocatedBytes) in found {
+            segments[number] = Segment(
+                number: number, existedAtOpen: true,
+                space: Segment.Space(liveBytes: nil, countedBytes: allocatedBytes, isFilling: false),
+                syncer: SegmentSyncer(
+                    label: SegmentLayout.fileName(number), segmentsDirectory: directory, calls: calls))
+        }
+        self.segments = Locked(segments)
+    }
+
+    func segment(_ number: UInt64) -> Segment? { segments.withLock { $0[number] } }
+
+    var closedGroups: [UInt64] {
+        segments.withLock { segments in segments.values.filter(\.existedAtOpen).map(\.number).sorted() }
+    }
+
+    /// A new, empty segment that its caller fills. Its name becomes durable with its first sync.
+    func create() throws(StorageFailure) -> (Segment, OpenFile) {
+        guard let numbers else { throw StorageFailure(.unavailable, detail: "The extent store is read-only.") }
+        let number = try numbers.take()
+        let label = SegmentLayout.fileName(number)
+        let file: OpenFile
+        do throws(FileError) {
+            let descriptor = try calls.opened(directory + "/" + label, O_RDWR | O_CREAT | O_EXCL)
+            file = OpenFile(descriptor: descriptor, label: SegmentLayout.segmentsDirectory + "/" + label)
+        } catch { throw error.writeFailure("create", label) }
+        let segment = Segment(
+            number: number, existedAtOpen: false,
+            space: Segment.Space(liveBytes: 0, countedBytes: 0, isFilling: true),
+            syncer: SegmentSyncer(label: label, segmentsDirectory: directory, calls: calls))
+        segments.withLock { $0[number] = segment }
+        _ = descriptors.insert(file, for: number)
+        return (segment, file)
+    }
+
+    /// The segment's file, out of the cache or opened now.
+    /// - Throws: `.damaged` when there is no such file.
+    func openFile(_ number: UInt64) throws(StorageFailure) -> OpenFile {
+        if let file = descriptors.file(of: number) { return file }
+        let label = SegmentLayout.fileName(number)
+        do throws(FileError) {
+            let descriptor = try calls.opened(directory + "/" + label, isReadOnly ? O_RDONLY : O_RDWR)
+            let file = OpenFile(descriptor: descriptor, label: SegmentLayout.segmentsDirectory + "/" + label)
+            return descriptors.insert(file, for: number)
+        } catch { throw error.readFailure("open", label) }
+    }
+
+    /// Allocates ahead of the tail, so that `end` is covered. Call with the segment's space held.
+    /// - Throws: `.outOfSpace` when the medium has no room.
+    func preallocate(
+        _ file: OpenFile, _ space: inout Segment.Space, upTo end: Int64
+    ) throws(StorageFailure) {
+        guard end > space.allocatedEnd, canPreallocate.withLock({ $0 }) else { return }
+        let generous = min(max(end, space.allocatedEnd + options.preallocationBytes), max(end, options.segmentBytes))
+        do throws(FileError) {
+            do throws(FileError) { try allocate(file, from: space.allocatedEnd, to: generous) } catch {
+                guard error.isOutOfSpace, generous > end else { throw error }
+                try allocate(file, from: space.allocatedEnd, to: end)
+                space.allocatedEnd = end
+                return
+            }
+            space.allocatedEnd = generous
+        } catch {
+            guard error.isUnsupported else { throw error.writeFailure("allocate", file.label) }
+            // The file then grows by being written, as on any file system without this call.
+            canPreallocate.withLock { $0 = false }
+        }
+    }
+
+    private func allocate(_ file: OpenFile, from start: Int64, to end: Int64) throws(FileError) {
+        do throws(FileError) {
+            try calls.uninterrupted { calls.preallocate(file.descriptor, start, end - start) }
+        } catch {
+            // A full file system may have allocated a part; no area reaches there yet.
+            if error.isOutOfSpace { _ = calls.truncate(file.descriptor, start) }
+            throw error
+        }
+    }
+
+    func punch(_ file: OpenFile, from start: Int64, to end: Int64) throws(FileError) {
+        guard end > start else { return }
+        try calls.uninterrupted { calls.punchHole(file.descriptor, start, end - start) }
+    }
+
+    /// Deletes the segment's file when nothing in it is wanted; what it still counted is given back.
+    func deleteIfDisposable(_ segment: Segment) throws(StorageFailure) {
+        let given: Int64? = try segment.space.withLock { space throws(StorageFailure) in
+            guard space.isDisposable else { return nil }
+            return try delete(segment, &space)
+        }
+        if let given { budget.release(used: given) }
+    }
+
+    /// Call with the segment's space held; answers what the segment counted.
+    func delete(_ segment: Segment, _ space: inout Segment.Space) throws(StorageFailure) -> Int64 {
+        let name = SegmentLayout.fileName(segment.number)
+        do throws(FileError) { try calls.uninterrupted { calls.unlink(directory + "/" + name) } } catch {
+            guard error.code == ENOENT else { throw error.writeFailure("delete", name) }
+        }
+        defer { space.countedBytes = 0 }
+        space.isDeleted = true
+        space.liveBytes = 0
+        segments.withLock { $0[segment.number] = nil }
+        descriptors.remove(segment.number)
+        verified.forget(segment: segment.number)
+        return space.countedBytes
+    }
+}

@@ -1,0 +1,144 @@
+import CRocksDB
+import StorageModel
+
+/// The open database. Everything that uses its handle holds a reference; when the last one is gone the handle is closed,
+/// on a thread of its own because that may take a while.
+///
+/// `@unchecked Sendable`: the fields never change, and RocksDB's handles may be used from any thread.
+final class RocksDatabase: @unchecked Sendable {
+    let handle: OpaquePointer
+    private let synced: OpaquePointer
+    private let unsynced: OpaquePointer
+    private let closed: Signal
+
+    static func open(
+        directory: String, options: RocksOptions, isReadOnly: Bool, closed: Signal
+    ) throws(StorageFailure) -> RocksDatabase {
+        let native = try NativeOptions(options, isReadOnly: isReadOnly)
+        let handle = try rocksCall("open") { error in
+            isReadOnly
+                ? rocksdb_open_for_read_only(native.pointer, directory, 0, error)
+                : rocksdb_open(native.pointer, directory, error)
+        }
+        guard let handle else { throw StorageFailure(.internal, cause: "RocksDB open gave neither handle nor error") }
+        return RocksDatabase(handle: handle, closed: closed)
+    }
+
+    private init(handle: OpaquePointer, closed: Signal) {
+        self.handle = handle
+        self.closed = closed
+        synced = rocksdb_writeoptions_create()
+        unsynced = rocksdb_writeoptions_create()
+        rocksdb_writeoptions_set_sync(synced, 1)
+    }
+
+    deinit {
+        let remains = Remains(handle: handle, synced: synced, unsynced: unsynced)
+        let closed = closed
+        do {
+            try DedicatedThread.start {
+                remains.close()
+                closed.fire()
+            }.detach()
+        } catch {
+            remains.close()
+            closed.fire()
+        }
+    }
+
+    /// Blocks until the batch is written, and on the medium if `isSynced`.
+    func write(_ batch: borrowing WriteBatch, isSynced: Bool) throws(StorageFailure) {
+        let pointer = batch.pointer
+        try rocksCall("write") { rocksdb_write(handle, isSynced ? synced : unsynced, pointer, $0) }
+    }
+
+    /// Blocks while everything in memory goes to files, of which the copy is made.
+    func checkpoint(to directory: String) throws(StorageFailure) {
+        let checkpoint = try rocksCall("checkpoint") { rocksdb_checkpoint_object_create(handle, $0) }
+        defer { rocksdb_checkpoint_object_destroy(checkpoint) }
+        try rocksCall("checkpoint") { rocksdb_checkpoint_create(checkpoint, directory, 0, $0) }
+    }
+
+    /// One of RocksDB's own numbers, such as `rocksdb.estimate-num-keys`.
+    func property(_ name: StaticString) -> UInt64? {
+        var value: UInt64 = 0
+        return rocksdb_property_int(handle, "\(name)", &value) == 0 ? value : nil
+    }
+
+    /// What is left to close once nothing refers to the database any more.
+    ///
+    /// `@unchecked Sendable`: made when nobody else has the handles, and used by one thread.
+    private struct Remains: @unchecked Sendable {
+        let handle: OpaquePointer
+        let synced: OpaquePointer
+        let unsynced: OpaquePointer
+
+        func close() {
+            rocksdb_writeoptions_destroy(synced)
+            rocksdb_writeoptions_destroy(unsynced)
+            rocksdb_close(handle)
+        }
+    }
+}
+
+/// Owns a `rocksdb_writebatch_t`.
+struct WriteBatch: ~Copyable {
+    let pointer: OpaquePointer
+
+    init() { pointer = rocksdb_writebatch_create() }
+    deinit { rocksdb_writebatch_destroy(pointer) }
+
+    func put(_ key: [UInt8], _ value: [UInt8]) {
+        key.withCharacters { key, keyCount in
+            value.withCharacters { value, valueCount in
+                rocksdb_writebatch_put(pointer, key, keyCount, value, valueCount)
+            }
+        }
+    }
+
+    func delete(_ key: [UInt8]) {
+        key.withCharacters { rocksdb_writebatch_delete(pointer, $0, $1) }
+    }
+
+    func delete(from lower: [UInt8], to upper: [UInt8]) {
+        lower.withCharacters { lower, lowerCount in
+            upper.withCharacters { upper, upperCount in
+                rocksdb_writebatch_delete_range(pointer, lower, lowerCount, upper, upperCount)
+            }
+        }
+    }
+
+    var byteCount: Int {
+        var size = 0
+        _ = rocksdb_writebatch_data(pointer, &size)
+        return size
+    }
+}
+
+/// Happens once; tasks can wait for it.
+final class Signal: Sendable {
+    private struct State {
+        var hasFired = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+    private let state = Locked(State())
+
+    func fire() {
+        let waiters = state.withLock { state in
+            state.hasFired = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let hasFired = state.withLock { state in
+                if !state.hasFired { state.waiters.append(continuation) }
+                return state.hasFired
+            }
+            if hasFired { continuation.resume() }
+        }
+    }
+}

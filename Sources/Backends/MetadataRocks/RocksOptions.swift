@@ -1,0 +1,123 @@
+import CRocksDB
+import StorageModel
+
+/// How a `RocksMetadataStore` behaves. The defaults fit a node with a few gigabytes of memory.
+package struct RocksOptions: Sendable {
+    package enum Durability: Sendable {
+        /// A commit is on the medium before it is acknowledged.
+        case synced
+        /// A commit is in the operating system's hands before it is acknowledged: it survives the end of the process,
+        /// but power loss may take the last seconds, from the end of the history backwards.
+        case relaxed
+    }
+
+    package enum Recovery: Sendable {
+        /// A record that a crash cut short at the end of a log is dropped: it was never acknowledged. Any other damage
+        /// refuses the opening with `.damaged`, so acknowledged commits are never dropped in silence.
+        case refuseDamage
+        /// For an operator who knows of the damage and has no backup: opens what lies before it.
+        case keepIntactPrefix
+    }
+
+    package var durability = Durability.synced
+    package var recovery = Recovery.refuseDamage
+    package var blockCacheBytes = 64 << 20
+    package var writeBufferBytes = 32 << 20
+    package var writeBuffers = 3
+    /// How many full write buffers become files together; more than one is for tests, which want several logs at once.
+    var writeBuffersPerFlush = 1
+    package var openFiles = 512
+    package var readerThreads = 4
+    /// Reads that may wait for a reader thread before others are refused with `.busy`.
+    package var readQueue = 4_096
+    /// Transactions, and bytes of their writes, that may wait for the committer before others are refused with `.busy`.
+    package var commitQueue = 8_192
+    package var commitQueueBytes = 64 << 20
+    /// What goes into one batch, which is one synced write.
+    package var batchTransactions = 1_024
+    package var batchBytes = 4 << 20
+    /// How many of the last commits conflicts can be told from, and the bytes that their keys may take. A transaction
+    /// that began before them counts as conflicting.
+    package var windowCommits = 65_536
+    package var windowBytes = 32 << 20
+    /// Below this many free bytes on the medium commits are refused with `.outOfSpace` before anything is written; those
+    /// that delete keys may use half of it, so that there is a way out of a full disk. 0 switches the check off.
+    package var freeSpaceReserveBytes: Int64 = 64 << 20
+    /// How often `transact` runs a body before it gives up with `.busy`.
+    package var transactionAttempts = 100
+
+    package init() {}
+}
+
+/// Owns a `rocksdb_options_t`.
+struct NativeOptions: ~Copyable {
+    let pointer: OpaquePointer
+
+    /// - Throws: `.internal` when this RocksDB does not know an option.
+    init(_ options: RocksOptions, isReadOnly: Bool) throws(StorageFailure) {
+        let base = rocksdb_options_create()!
+        Self.setMemoryAndFiles(base, options, isReadOnly: isReadOnly)
+        Self.setSafety(base, options)
+        Self.setTables(base, options)
+        // The C interface has no function for this one: the manifest remembers the size of each finished log, so that
+        // one that is missing or was cut short counts as damage and not as the end of the history.
+        let full = rocksdb_options_create()!
+        var error: UnsafeMutablePointer<CChar>?
+        rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", full, &error)
+        rocksdb_options_destroy(base)
+        if let error {
+            rocksdb_options_destroy(full)
+            throw RocksFailure.translate(error, during: "options")
+        }
+        pointer = full
+    }
+
+    deinit { rocksdb_options_destroy(pointer) }
+
+    private static func setMemoryAndFiles(_ native: OpaquePointer, _ options: RocksOptions, isReadOnly: Bool) {
+        rocksdb_options_set_create_if_missing(native, isReadOnly ? 0 : 1)
+        rocksdb_options_set_write_buffer_size(native, options.writeBufferBytes)
+        rocksdb_options_set_max_write_buffer_number(native, Int32(options.writeBuffers))
+        rocksdb_options_set_min_write_buffer_number_to_merge(native, Int32(options.writeBuffersPerFlush))
+        // A read-only store may lie beside a running node that deletes files: it opens all of them at once.
+        rocksdb_options_set_max_open_files(native, isReadOnly ? -1 : Int32(options.openFiles))
+        rocksdb_options_set_max_background_jobs(native, 2)
+        rocksdb_options_set_level_compaction_dynamic_level_bytes(native, 1)
+        rocksdb_options_set_bytes_per_sync(native, 1 << 20)
+        // Deleting an obsolete file is left to background threads, never to the reader that let go of it last.
+        rocksdb_options_set_avoid_unnecessary_blocking_io(native, 1)
+        rocksdb_options_set_info_log_level(native, 2)  // warnings
+        rocksdb_options_set_max_log_file_size(native, 1 << 20)
+        rocksdb_options_set_keep_log_file_num(native, 2)
+        rocksdb_options_set_stats_dump_period_sec(native, 0)
+        rocksdb_options_set_stats_persist_period_sec(native, 0)
+    }
+
+    private static func setSafety(_ native: OpaquePointer, _ options: RocksOptions) {
+        rocksdb_options_set_paranoid_checks(native, 1)
+        let mode =
+            switch options.recovery {
+            case .refuseDamage: rocksdb_tolerate_corrupted_tail_records_recovery
+            case .keepIntactPrefix: rocksdb_point_in_time_recovery
+            }
+        rocksdb_options_set_wal_recovery_mode(native, Int32(mode))
+    }
+
+    private static func setTables(_ native: OpaquePointer, _ options: RocksOptions) {
+        let tables = rocksdb_block_based_options_create()!
+        // Ownership of the filter policy passes to the table options; the cache is shared by counting.
+        rocksdb_block_based_options_set_filter_policy(tables, rocksdb_filterpolicy_create_bloom_full(10))
+        rocksdb_block_based_options_set_whole_key_filtering(tables, 1)
+        let cache = rocksdb_cache_create_lru(options.blockCacheBytes)!
+        rocksdb_block_based_options_set_block_cache(tables, cache)
+        rocksdb_cache_destroy(cache)
+        rocksdb_block_based_options_set_cache_index_and_filter_blocks(tables, 1)
+        rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(tables, 1)
+        rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(tables, 1)
+        rocksdb_block_based_options_set_format_version(tables, 5)
+        rocksdb_block_based_options_set_block_size(tables, 8 << 10)
+        rocksdb_options_set_block_based_table_factory(native, tables)
+        rocksdb_block_based_options_destroy(tables)
+        rocksdb_options_set_compression(native, Int32(rocksdb_lz4_compression))
+    }
+}

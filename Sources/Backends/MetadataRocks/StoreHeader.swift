@@ -1,0 +1,45 @@
+import CRocksDB
+import Metadata
+import StorageModel
+
+/// What the store says about itself under its reserved keys.
+struct StoreHeader {
+    var lastVersion: UInt64
+    var versionCeiling: UInt64
+
+    /// Reads the header; writes that of a new store.
+    ///
+    /// - Throws: `.damaged` when the directory holds something else than a store of ours; `.unavailable` when the format is
+    ///   one that this release does not know.
+    static func load(from database: RocksDatabase, isReadOnly: Bool) throws(StorageFailure) -> StoreHeader {
+        let state = Snapshot(of: database, version: 0)
+        guard let format = try state.get(ReservedKeys.format, .disk) else {
+            try create(in: database, state: state, isReadOnly: isReadOnly)
+            return StoreHeader(lastVersion: 0, versionCeiling: 0)
+        }
+        guard format == ReservedKeys.currentFormat else {
+            throw StorageFailure(.unavailable, cause: "metadata format \(format) is not one that this release reads")
+        }
+        guard let last = try state.get(ReservedKeys.version, .disk).flatMap(Version.init(bigEndianBytes:)) else {
+            throw StorageFailure(.damaged, cause: "the metadata store has lost its version counter")
+        }
+        let ceiling = try state.get(ReservedKeys.versionCeiling, .disk).flatMap(Version.init(bigEndianBytes:))
+        // Numbers up to the ceiling may have been given to commits that power loss took back.
+        let first = max(last.rawValue, ceiling?.rawValue ?? 0)
+        return StoreHeader(lastVersion: first, versionCeiling: first)
+    }
+
+    private static func create(
+        in database: RocksDatabase, state: Snapshot, isReadOnly: Bool
+    ) throws(StorageFailure) {
+        let everything = KeyRange(from: [], to: Array(repeating: 0xFF, count: ReservedKeys.maximumKeyBytes + 1))
+        let cursor = RangeCursor(in: everything, of: state, tier: .disk, recorder: nil, onFailure: { _ in })
+        guard try cursor.next() == nil, !isReadOnly else {
+            throw StorageFailure(.damaged, cause: "the directory holds a database that is no metadata store")
+        }
+        let batch = WriteBatch()
+        batch.put(ReservedKeys.format, ReservedKeys.currentFormat)
+        batch.put(ReservedKeys.version, Version(0).bigEndianBytes)
+        try database.write(batch, isSynced: true)
+    }
+}

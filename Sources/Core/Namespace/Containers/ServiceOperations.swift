@@ -1,0 +1,46 @@
+import FoundationEssentials
+import Metadata
+package import StorageModel
+
+extension Namespace {
+    package func serviceProperties(of account: AccountName) async throws(StorageFailure) -> ServiceProperties {
+        try await metadata.read(.point) { reader throws(StorageFailure) in
+            try ServicePropertiesRecord.read(reader, account)
+        }
+    }
+
+    /// Puts the given parts in; parts that are `nil` stay.
+    package func setServiceProperties(
+        _ change: ServiceProperties, of account: AccountName
+    ) async throws(StorageFailure) {
+        let now = world.now()
+        _ = try await metadata.transact { transaction throws(StorageFailure) in
+            let merged = try ServicePropertiesRecord.read(transaction, account).merging(change)
+            transaction.set(Keys.serviceProperties(account), try ServicePropertiesRecord.encode(merged))
+            transaction.log(ChangeRecord(.setServiceProperties, time: now, account: account))
+        }
+    }
+}
+
+/// Kind `A`: a format byte, then JSON: read rarely, and its shape follows the protocol's document.
+enum ServicePropertiesRecord {
+    static let format: UInt8 = 1
+
+    static func read(_ reader: any MetadataReader, _ account: AccountName) throws(StorageFailure) -> ServiceProperties {
+        guard let value = try reader.get(Keys.serviceProperties(account)) else { return .initial }
+        return try decode(value)
+    }
+
+    static func encode(_ properties: ServiceProperties) throws(StorageFailure) -> [UInt8] {
+        do { return [format] + (try JSONEncoder().encode(properties)) } catch {
+            throw StorageFailure(.internal, cause: "service properties: \(error)")
+        }
+    }
+
+    static func decode(_ bytes: [UInt8]) throws(StorageFailure) -> ServiceProperties {
+        guard bytes.first == format else { throw StorageFailure(.damaged, cause: "service properties format") }
+        do { return try JSONDecoder().decode(ServiceProperties.self, from: Data(bytes.dropFirst())) } catch {
+            throw StorageFailure(.damaged, cause: "service properties: \(error)")
+        }
+    }
+}

@@ -1,0 +1,282 @@
+import HTTPExchange
+import Logging
+import NIOCore
+import NIOHTTP1
+import Observability
+import StorageModel
+
+/// How an answer gets to the socket: head and small bodies in one write, file spans by sendfile, never further ahead of
+/// the peer than a bound.
+extension ConnectionHandler {
+    /// A body up to this size is copied behind its head: one system call instead of two.
+    private static let copiedBodyBytes = 64 * 1024
+    /// A file span is handed over in regions of this size, so that progress can be seen.
+    private static let regionBytes = 1 << 20
+
+    // MARK: An answer of the service
+
+    func answer(_ response: HTTPResponse, _ exchange: Exchange) async {
+        loop.eventLoop.preconditionInEventLoop()
+        exchange.respondedAt = now
+        guard isCurrent(exchange), machine.phase == .serving, context != nil else {
+            response.body.release()
+            return finish(exchange, response, .peerGone)
+        }
+        let isHead = exchange.parsed?.head.method == .HEAD
+        guard case .stream(let length, let producer) = response.body, !isHead, !response.status.hasNoBody else {
+            let keepsOpen = writeWhole(response, exchange, isHead: isHead)
+            response.body.release()
+            if !keepsOpen { await outgoing(atMost: 0) } else if !channel.isWritable { await writable() }
+            return finish(exchange, response, hasWriteFailed ? .peerGone : .complete)
+        }
+        let outcome = await stream(response, length, producer, exchange)
+        producer.close()
+        finish(exchange, response, outcome)
+    }
+
+    /// An answer without a task: what the front door refuses.
+    func answer(_ refusal: HTTPRefusal, _ exchange: Exchange, closesConnection: Bool) {
+        var response = door.service.refuse(refusal, requestID: exchange.id)
+        exchange.respondedAt = now
+        if closesConnection { response.closesConnection = true }
+        guard context != nil else { return finish(exchange, response, .peerGone) }
+        let isHead = exchange.parsed?.head.method == .HEAD
+        let keepsOpen = writeWhole(response, exchange, isHead: isHead)
+        response.body.release()
+        if keepsOpen || outgoingBytes == 0 { return finish(exchange, response, .complete) }
+        // Closing must wait for the bytes, but nothing else happens on this connection meanwhile.
+        Task.immediate(executorPreference: loop.executor) { [self] in
+            await outgoing(atMost: 0)
+            finish(exchange, response, hasWriteFailed ? .peerGone : .complete)
+        }
+    }
+
+    enum Outcome { case complete, peerGone, failed }
+
+    private func finish(_ exchange: Exchange, _ response: HTTPResponse, _ outcome: Outcome) {
+        door.record(exchange, response, outcome, handler: self)
+        leave(exchange)
+        switch outcome {
+        case .complete: perform(machine.answerEnded(now: now))
+        case .peerGone: perform(machine.answerFailed())
+        case .failed: cut()
+        }
+        readIfWanted()
+    }
+
+    // MARK: Heads
+
+    /// Writes a head into the loop's scratch buffer. Answers whether the connection stays open, or `nil` for an answer
+    /// that cannot be written.
+    private func head(
+        _ response: HTTPResponse, length: Int64?, _ exchange: Exchange, into buffer: inout ByteBuffer
+    ) -> Bool? {
+        let keepsOpen = machine.answerStarts(closesConnection: response.closesConnection)
+        let isHTTP10 = exchange.parsed.map { $0.head.version.minor == 0 } ?? false
+        let writer = ResponseHeadWriter(
+            date: loop.date.text(exchange.receivedAt), server: door.server,
+            connection: keepsOpen ? (isHTTP10 ? .keepAlive : .unsaid) : .close,
+            contentLength: response.status.hasNoBody ? nil : length)
+        guard writer.write(response.status, response.headers, into: &buffer) else { return nil }
+        exchange.headBytes = Int64(buffer.readableBytes)
+        return keepsOpen
+    }
+
+    /// Writes an answer whose bytes are all here. Answers whether the connection stays open.
+    private func writeWhole(_ response: HTTPResponse, _ exchange: Exchange, isHead: Bool) -> Bool {
+        var buffer = loop.takeScratch()
+        defer { loop.giveBack(scratch: buffer) }
+        var body: ByteBuffer?
+        let length: Int64
+        switch response.body {
+        case .empty: length = 0
+        case .bytes(let bytes):
+            length = Int64(bytes.readableBytes)
+            if !isHead && !response.status.hasNoBody && length > 0 { body = bytes }
+        case .stream(let streamLength, _): length = streamLength
+        case .headOnly(let headLength): length = headLength
+        }
+        // Only HEAD may announce bytes that do not follow; anything else would leave the peer waiting for them.
+        if !isHead, case .headOnly = response.body, length > 0, !response.status.hasNoBody {
+            return writeFallback(exchange, "an answer without its body", into: &buffer)
+        }
+        guard let keepsOpen = head(response, length: length, exchange, into: &buffer) else {
+            return writeFallback(exchange, "a header that is not valid", into: &buffer)
+        }
+        exchange.bodyBytes = Int64(body?.readableBytes ?? 0)
+        if var body, body.readableBytes <= Self.copiedBodyBytes {
+            buffer.writeBuffer(&body)
+            send(.byteBuffer(buffer), isTracked: !keepsOpen)
+        } else if let body {
+            send(.byteBuffer(buffer), isTracked: false)
+            send(.byteBuffer(body), isTracked: !keepsOpen)
+        } else {
+            send(.byteBuffer(buffer), isTracked: !keepsOpen)
+        }
+        context?.flush()
+        return keepsOpen
+    }
+
+    /// The service has answered something that must not go out: a plain 500, and the connection ends.
+    private func writeFallback(_ exchange: Exchange, _ reason: String, into buffer: inout ByteBuffer) -> Bool {
+        door.logger.error("answer withheld", metadata: [LogKey.requestID: "\(exchange.id)", LogKey.reason: "\(reason)"])
+        buffer.clear()
+        let plain = HTTPResponse(status: .internalServerError, closesConnection: true)
+        _ = head(plain, length: 0, exchange, into: &buffer)
+        send(.byteBuffer(buffer), isTracked: true)
+        context?.flush()
+        return false
+    }
+
+    // MARK: Streams
+
+    private func stream(
+        _ response: HTTPResponse, _ length: Int64, _ producer: any BodyProducer, _ exchange: Exchange
+    ) async -> Outcome {
+        var left = length
+        var isHeadWritten = false
+        var keepsOpen = false
+        repeat {
+            var piece: BodyPiece?
+            if left > 0 {
+                do { piece = try await producer.next() } catch {
+                    door.logger.error(
+                        "body failed", metadata: [LogKey.requestID: "\(exchange.id)", LogKey.error: "\(error)"])
+                    await outgoing(atMost: 0)
+                    return .failed
+                }
+                guard let piece, Int64(piece.length) <= left else {
+                    door.logger.error("body has the wrong length", metadata: [LogKey.requestID: "\(exchange.id)"])
+                    await outgoing(atMost: 0)
+                    return .failed
+                }
+                left -= Int64(piece.length)
+            }
+            guard !hasWriteFailed, context != nil else { break }
+            if !isHeadWritten {
+                isHeadWritten = true
+                var buffer = loop.takeScratch()
+                defer { loop.giveBack(scratch: buffer) }
+                guard let open = head(response, length: length, exchange, into: &buffer) else {
+                    _ = writeFallback(exchange, "a header that is not valid", into: &buffer)
+                    await outgoing(atMost: 0)
+                    return .complete
+                }
+                keepsOpen = open
+                if case .bytes(var bytes)? = piece, bytes.readableBytes <= Self.copiedBodyBytes {
+                    exchange.bodyBytes += Int64(bytes.readableBytes)
+                    buffer.writeBuffer(&bytes)
+                    piece = nil
+                }
+                send(.byteBuffer(buffer), isTracked: left > 0 || !keepsOpen)
+            }
+            if let piece { send(piece, exchange) }
+            context?.flush()
+            await outgoing(atMost: door.limits.outgoingBufferBytes)
+        } while left > 0 && !hasWriteFailed
+        // What the producer holds may be freed after its close: the socket must be done with it.
+        await outgoing(atMost: 0)
+        if !hasWriteFailed, !channel.isWritable { await writable() }
+        return hasWriteFailed ? .peerGone : .complete
+    }
+
+    private func send(_ piece: BodyPiece, _ exchange: Exchange) {
+        exchange.bodyBytes += Int64(piece.length)
+        switch piece {
+        case .bytes(let buffer): send(.byteBuffer(buffer), isTracked: true)
+        case .file(let span):
+            var offset = Int(span.offset)
+            let end = offset + span.length
+            while offset < end {
+                let next = min(end, offset + Self.regionBytes)
+                send(span.file, offset..<next)
+                offset = next
+            }
+        }
+    }
+
+    // MARK: Writes
+
+    /// A tracked write counts as outgoing until the socket has taken it.
+    private func send(_ data: IOData, isTracked: Bool) {
+        guard let context else { return }
+        guard isTracked else {
+            context.write(wrapOutboundOut(data), promise: nil)
+            return
+        }
+        let cost = max(1, data.readableBytes)
+        context.write(wrapOutboundOut(data), promise: trackedPromise(cost, context) {})
+    }
+
+    /// Hands a part of an open file to sendfile. The handle only borrows the descriptor, which the span's `OpenFile`
+    /// keeps open until the write is over.
+    private func send(_ file: OpenFile, _ range: Range<Int>) {
+        guard let context else { return }
+        let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.descriptor)
+        let region = FileRegion(fileHandle: handle, readerIndex: range.lowerBound, endIndex: range.upperBound)
+        // Bytes of a file are not in memory: a fraction of their number stands for what they cost.
+        let promise = trackedPromise(max(1, range.count / 8), context) { [door] in
+            withExtendedLifetime(file) {
+                do { _ = try handle.takeDescriptorOwnership() } catch {
+                    door.logger.error("a file handle was not given back", metadata: [LogKey.error: "\(error)"])
+                }
+            }
+        }
+        context.write(wrapOutboundOut(.fileRegion(region)), promise: promise)
+    }
+
+    private func trackedPromise(
+        _ cost: Int, _ context: ChannelHandlerContext, _ release: @escaping @Sendable () -> Void
+    ) -> EventLoopPromise<Void> {
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        outgoingBytes += cost
+        machine.writeStarted(now: now)
+        promise.futureResult.whenComplete { [self] result in
+            release()
+            outgoingBytes -= cost
+            if case .failure = result { hasWriteFailed = true }
+            machine.writeProgressed(now: now, isWaiting: outgoingBytes > 0)
+            if outgoingBytes <= outgoingThreshold { resumeWriter() }
+        }
+        return promise
+    }
+
+    /// Returns when no more than `limit` of the tracked bytes are on their way, failed writes included.
+    private func outgoing(atMost limit: Int) async {
+        guard outgoingBytes > limit else { return }
+        await withCheckedContinuation { continuation in
+            outgoingThreshold = limit
+            outgoingContinuation = continuation
+        }
+    }
+
+    /// Returns when the socket has taken most of what was written, or is gone.
+    private func writable() async {
+        guard !hasWriteFailed else { return }
+        machine.writeStarted(now: now)
+        await withCheckedContinuation { continuation in
+            outgoingThreshold = Int.max
+            outgoingContinuation = continuation
+        }
+    }
+
+    func resumeWriter() {
+        // A connection that ended still owes the writes that have not been called off yet.
+        guard outgoingThreshold == Int.max || outgoingBytes <= outgoingThreshold else { return }
+        outgoingThreshold = 0
+        outgoingContinuation?.resume()
+        outgoingContinuation = nil
+    }
+}
+
+extension ResponseBody {
+    /// Ends a producer that is not going to be asked.
+    fileprivate func release() {
+        if case .stream(_, let producer) = self { producer.close() }
+    }
+}
+
+extension HTTPResponseStatus {
+    /// RFC 9110, section 6.4.1.
+    fileprivate var hasNoBody: Bool { code == 204 || code == 304 }
+}

@@ -1,0 +1,49 @@
+/// Byte tests that the codecs share. All of them see ASCII alone: bytes of multi-byte characters match nothing.
+extension UInt8 {
+    var isDigit: Bool { self &- 0x30 < 10 }
+    var isUppercaseLetter: Bool { self &- 0x41 < 26 }
+    var isLetter: Bool { (self | 0x20) &- 0x61 < 26 }
+    /// Space and horizontal tab: the blanks of an HTTP field.
+    var isBlank: Bool { self == 0x20 || self == 0x09 }
+    var lowercased: UInt8 { isUppercaseLetter ? self | 0x20 : self }
+
+    var hexValue: UInt8? {
+        switch self {
+        case 0x30...0x39: self &- 0x30
+        case 0x41...0x46: self &- 0x41 &+ 10
+        case 0x61...0x66: self &- 0x61 &+ 10
+        default: nil
+        }
+    }
+}
+
+extension StringProtocol {
+    /// In lower case as far as ASCII goes; without a copy when there is nothing to change.
+    var asciiLowercased: String {
+        guard utf8.contains(where: { $0.isUppercaseLetter }) else { return String(self) }
+        return String(decoding: utf8.map { $0.lowercased }, as: UTF8.self)
+    }
+
+    func equalsIgnoringASCIICase(_ other: some StringProtocol) -> Bool {
+        utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }
+    }
+
+    func hasPrefixIgnoringASCIICase(_ prefix: StaticString) -> Bool {
+        let count = prefix.utf8CodeUnitCount
+        guard utf8.count >= count else { return false }
+        return prefix.withUTF8Buffer { utf8.prefix(count).elementsEqual($0) { $0.lowercased == $1.lowercased } }
+    }
+
+    /// Without blanks at both ends.
+    var trimmingBlanks: SubSequence {
+        guard let start = utf8.firstIndex(where: { !$0.isBlank }) else { return self[startIndex..<startIndex] }
+        var end = start
+        var position = start
+        while position < utf8.endIndex {
+            let isBlank = utf8[position].isBlank
+            position = utf8.index(after: position)
+            if !isBlank { end = position }
+        }
+        return self[start..<end]
+    }
+}

@@ -1,0 +1,16 @@
+import ArgumentParser
+import Node
+
+@main
+struct Forebay: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "forebay",
+        abstract: "A storage node in front of an Azure Blob data lake.",
+        version: NodeVersion.text,
+        subcommands: [Serve.self, Status.self, Check.self, VersionCommand.self])
+}
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "version", abstract: "Prints the version.")
+    func run() { print("forebay \(NodeVersion.text)") }
+}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Foundation
+import Node
+
+/// Asks a running node how it is.
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows the state of a running node.", discussion: "Exit status: 0 ready, 1 not ready, 2 not reachable.")
+
+    @Option(help: "HOST:PORT of the node's admin endpoint.") var admin = "127.0.0.1:10009"
+
+    func run() async throws {
+        let answer: AdminClient.Answer
+        do {
+            answer = try await AdminClient.get("/status", from: admin)
+        } catch {
+            fputs("forebay status: no answer from \(admin): \(error)\n", stderr)
+            throw ExitCode(2)
+        }
+        print(answer.body)
+        let ready = try await AdminClient.get("/healthz/ready", from: admin)
+        if ready.status != 200 { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,53 @@
+import AzureWire
+import HTTPExchange
+import NIOHTTP1
+import Observability
+import StorageModel
+
+extension AzureBlobService {
+    /// The headers that every answer has, refusals included, and the facts for the audit line.
+    func complete(_ response: inout HTTPResponse, of request: HTTPRequest, trace: Trace) {
+        let clientRequestID = Self.clientRequestID(request)
+        response.headers.add(name: "x-ms-request-id", value: request.id)
+        response.headers.add(name: "x-ms-version", value: trace.version.description)
+        if let clientRequestID { response.headers.add(name: "x-ms-client-request-id", value: clientRequestID) }
+
+        var audit = AuditFacts()
+        audit.operationName = trace.operation?.auditName ?? "Unknown"
+        audit.category = trace.operation?.category ?? .read
+        audit.accountName = trace.account?.name.value
+        audit.serviceVersion = trace.version.description
+        audit.clientRequestID = clientRequestID
+        audit.etag = response.headers.first(name: "ETag")
+        audit.cause = trace.cause
+        switch trace.principal {
+        case .accountKey?: audit.authenticationType = "AccountKey"
+        case .anonymous?: audit.authenticationType = "Anonymous"
+        case nil: break
+        }
+        audit.statusText =
+            trace.errorCode ?? (trace.principal == .anonymous && trace.operation != .preflight ? "AnonymousSuccess" : "Success")
+        audit.objectKey = Self.objectKey(trace)
+        let scheme = request.isTLS ? "https" : "http"
+        let host = request.head.headers.first(name: "Host") ?? ""
+        audit.redactedURI = "\(scheme)://\(host)\(Redaction.uri(request.head.uri))"
+        response.audit = audit
+    }
+
+    /// The client's own id for the request, echoed when it is at most 1,024 visible ASCII characters.
+    static func clientRequestID(_ request: HTTPRequest) -> String? {
+        guard let value = RequestHeaders(request.head.headers)["x-ms-client-request-id"],
+            value.utf8.count <= 1024, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else { return nil }
+        return value
+    }
+
+    private static func objectKey(_ trace: Trace) -> String? {
+        guard let account = trace.account?.name, let operation = trace.operation else { return nil }
+        return switch operation {
+        case .preflight, .service, .unsupported: "/\(account)"
+        case .container(let container, _): "/\(account)/\(container)"
+        case .blob(let container, let blob, _): "/\(account)/\(container)/\(blob)"
+        }
+    }
+}

@@ -1,0 +1,130 @@
+package import Access
+import AzureWire
+package import HTTPExchange
+package import Logging
+package import Namespace
+import NIOCore
+import NIOHTTP1
+import Observability
+import StorageModel
+
+/// The Azure Blob REST protocol over the namespace: parse, authorize, one core call, render.
+///
+/// A request passes `Addressing` (which account, container and blob), `Router` (which operation), `Authenticator` (who),
+/// `Access` (may they), one operation and at last `render`, or the failure table. See `respond(to:)`.
+package final class AzureBlobService: HTTPService {
+    let namespace: Namespace
+    let accounts: AccountDirectory
+    let configuration: Configuration
+    let addressing: Addressing
+    let authenticator: Authenticator
+    let logger: Logger
+
+    /// What refusals name that belong to no request, and the layout of signatures when no version is given.
+    static let newestVersion = ServiceVersion("2026-06-06") ?? .tags
+    /// What a request without a version gets, unless the account says otherwise.
+    static let oldestVersion = ServiceVersion.sharedKeyLayout
+
+    package init(
+        namespace: Namespace, accounts: AccountDirectory, configuration: Configuration, logger: Logger
+    ) {
+        self.namespace = namespace
+        self.accounts = accounts
+        self.configuration = configuration
+        self.logger = logger
+        addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
+        authenticator = Authenticator(accounts: accounts, tenant: configuration.tenant, world: configuration.world)
+    }
+
+    package func respond(to request: HTTPRequest) async -> HTTPResponse {
+        await respond(to: request, within: nil)
+    }
+
+    /// - Parameter batch: the batch of which this is a part; it lends its version and its account.
+    func respond(to request: HTTPRequest, within batch: BatchScope?) async -> HTTPResponse {
+        var trace = Trace(version: batch?.version ?? Self.newestVersion)
+        var response: HTTPResponse
+        do {
+            let answer = try await handle(request, within: batch, trace: &trace)
+            response = HTTPResponse(status: answer.status, headers: answer.headers, body: answer.body)
+        } catch {
+            response = refusal(error, of: request, trace: &trace)
+        }
+        if batch == nil { await addCORSHeaders(to: &response, for: request, trace: trace) }
+        complete(&response, of: request, trace: trace)
+        return response
+    }
+
+    package func refuse(_ refusal: HTTPRefusal, requestID: String) -> HTTPResponse {
+        let error = AzureError(refusal)
+        var response = HTTPResponse(status: HTTPResponseStatus(statusCode: error.status), closesConnection: true)
+        write(error, to: &response, requestID: requestID, withBody: true)
+        response.headers.add(name: "x-ms-request-id", value: requestID)
+        response.headers.add(name: "x-ms-version", value: Self.newestVersion.description)
+        response.audit.statusText = error.code.name
+        return response
+    }
+
+    private func refusal(_ thrown: any Error, of request: HTTPRequest, trace: inout Trace) -> HTTPResponse {
+        let error: AzureError
+        var closesConnection = false
+        switch thrown {
+        case let refused as AzureError: error = refused
+        case let failure as StorageFailure:
+            error = AzureError(failure)
+            trace.cause = failure.cause
+            closesConnection = failure.code == .bodyTruncated
+        default:
+            error = AzureError(.internalError)
+            trace.cause = "\(thrown)"
+        }
+        trace.errorCode = error.code.name
+        if error.status >= 500, error.status != 501 {
+            logger.error(
+                "request failed",
+                metadata: [
+                    LogKey.requestID: "\(request.id)", LogKey.operation: "\(trace.operation?.auditName ?? "Unknown")",
+                    LogKey.error: "\(error.code.name)", LogKey.cause: "\(trace.cause ?? "\(thrown)")",
+                ])
+        }
+        var response = HTTPResponse(
+            status: HTTPResponseStatus(statusCode: error.status), closesConnection: closesConnection)
+        let withBody = request.head.method != .HEAD && error.status != 304
+        write(error, to: &response, requestID: request.id, withBody: withBody)
+        return response
+    }
+
+    private func write(_ error: AzureError, to response: inout HTTPResponse, requestID: String, withBody: Bool) {
+        response.headers.add(name: "x-ms-error-code", value: error.code.name)
+        for field in error.headers { response.headers.add(name: field.name, value: field.value) }
+        guard withBody else { return }
+        response.headers.add(name: "Content-Type", value: "application/xml")
+        response.body = .bytes(error.xml(requestID: requestID, time: configuration.world.now()))
+    }
+}
+
+/// What is found out about a request on its way, for the answer's headers and the audit line.
+struct Trace: Sendable {
+    var version: ServiceVersion
+    var account: Account?
+    var operation: Operation?
+    var principal: Principal?
+    var errorCode: String?
+    var cause: String?
+}
+
+extension AzureError {
+    /// What never became a request.
+    init(_ refusal: HTTPRefusal) {
+        switch refusal {
+        case .malformed(let reason): self.init(.invalidInput, message: "The request is malformed: \(reason)")
+        case .headersTooLarge: self.init(.invalidInput, status: 431, message: "The request headers are too large.")
+        case .uriTooLong: self.init(.invalidUri, status: 414, message: "The request URI is too long.")
+        // Clients retry a 408; the service's own 500 OperationTimedOut is for operations that have begun.
+        case .requestTimeout: self.init(.operationTimedOut, status: 408)
+        case .overloaded(let seconds): self = .serverBusy(retryAfterSeconds: seconds)
+        case .versionNotSupported:
+            self.init(.invalidInput, status: 505, message: "The HTTP version is not supported.")
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Access
+import AzureWire
+import HTTPExchange
+import Namespace
+import NIOHTTP1
+import StorageModel
+
+extension AzureBlobService {
+    /// The stops of a request, in the order in which the service judges: version, account, credential, permission, and only
+    /// then what the request says in detail.
+    func handle(_ request: HTTPRequest, within batch: BatchScope?, trace: inout Trace) async throws -> Answer {
+        guard let url = RequestTarget(request.head.uri), let query = QueryString(url.rawQuery) else {
+            throw AzureError(.invalidUri)
+        }
+        let headers = RequestHeaders(request.head.headers)
+        let givenVersion = try Self.version(headers)
+        if let givenVersion { trace.version = givenVersion }
+        let target = try addressing.target(host: url.authority ?? headers["Host"], rawPath: url.rawPath)
+        let account = try account(of: target)
+        trace.account = account
+        if givenVersion == nil, batch == nil {
+            trace.version = try await defaultVersion(of: account)
+        }
+
+        // A request that makes no sense still has to prove who sent it before it is told so.
+        let routed = Result { try Self.operation(request, target: target, query: query) }
+        if case .success(let operation) = routed { trace.operation = operation }
+        if case .success(.preflight) = routed { return try await preflight(headers, account: account) }
+        let principal = try authenticator.authenticate(
+            request, target: target, query: query, account: account, version: trace.version,
+            isVersionGiven: givenVersion != nil || batch != nil)
+        trace.principal = principal
+        let operation = try routed.get()
+        let grant = try await authorize(principal, operation, account: account, version: trace.version)
+        try batch?.check(operation, account: account)
+
+        if target.isSecondary, operation.category != .read {
+            throw AzureError(
+                .insufficientAccountPermissions, message: "Write operations are not allowed on the secondary endpoint.")
+        }
+        if case .unsupported(let feature) = operation { throw AzureError(feature) }
+        try RefusedHeaders.check(headers)
+        let call = Call(
+            request: request, query: query, version: trace.version, target: target, account: account, grant: grant)
+        return try await perform(operation, call)
+    }
+
+    /// The version of the request's header; `nil` without one.
+    private static func version(_ headers: RequestHeaders) throws(AzureError) -> ServiceVersion? {
+        guard let text = headers["x-ms-version"] else { return nil }
+        guard let version = ServiceVersion(text), version >= oldestVersion else { throw .unsupportedVersion(text) }
+        return version
+    }
+
+    private func defaultVersion(of account: Account) async throws(StorageFailure) -> ServiceVersion {
+        let properties = try await namespace.serviceProperties(of: account.name)
+        return properties.defaultServiceVersion.flatMap { ServiceVersion($0) } ?? Self.oldestVersion
+    }
+
+    private func account(of target: Target) throws(AzureError) -> Account {
+        guard let text = target.account else { throw AzureError(.invalidUri) }
+        guard let name = try? AccountName(validating: text), let account = accounts[name] else {
+            throw AzureError(.resourceNotFound, message: "The specified account does not exist.")
+        }
+        return account
+    }
+
+    private static func operation(
+        _ request: HTTPRequest, target: Target, query: QueryString
+    ) throws -> Operation {
+        let headers = RequestHeaders(request.head.headers)
+        var hints = Router.Hints()
+        if request.head.method == .PUT {
+            hints.hasCopySource = headers.has("x-ms-copy-source")
+            hints.requiresSync = headers["x-ms-requires-sync"]?.lowercased() == "true"
+            hints.hasBlobType = headers.has("x-ms-blob-type")
+        }
+        return try Router.route(request.head.method, target.resource, query: query, hints: hints)
+    }
+
+    /// Anonymous callers cost one more read: whether the container is public.
+    private func authorize(
+        _ principal: Principal, _ operation: Operation, account: Account, version: ServiceVersion
+    ) async throws -> Grant {
+        var publicAccess: PublicAccess?
+        if principal == .anonymous, account.allowsPublicAccess, operation.action != .manage {
+            publicAccess = try await self.publicAccess(of: operation, account: account)
+        }
+        do throws(Access.Refusal) {
+            return try Access.decide(principal, operation.action, account: account, publicAccess: publicAccess)
+        } catch {
+            throw authenticator.refusal(error, operation, version: version)
+        }
+    }
+
+    private func publicAccess(
+        of operation: Operation, account: Account
+    ) async throws(StorageFailure) -> PublicAccess? {
+        switch operation {
+        case .container(let name, _), .blob(let name, _, _):
+            return try await publicAccess(of: ContainerAddress(account: account.name, container: name))
+        case .preflight, .service, .unsupported: return nil
+        }
+    }
+
+    /// Private when the container does not exist: strangers are not told.
+    func publicAccess(of container: ContainerAddress) async throws(StorageFailure) -> PublicAccess? {
+        do {
+            return try await namespace.containerProperties(container, lease: nil).publicAccess
+        } catch {
+            guard error.code == .containerNotFound else { throw error }
+            return nil
+        }
+    }
+}
+
+extension AzureError {
+    /// What is out of scope. SDKs do not retry a 501.
+    init(_ feature: UnsupportedFeature) {
+        switch feature {
+        case .hierarchicalNamespace: self.init(.hierarchicalNamespaceNotEnabled)
+        case .userDelegationKey:
+            self.init(.authenticationFailed, message: "User delegation keys are given to bearer tokens alone.")
+        case .snapshot: self = .notImplemented("Blob snapshots")
+        case .undelete: self = .notImplemented("Soft delete")
+        case .query: self = .notImplemented("Querying blob contents")
+        case .expiry: self = .notImplemented("Blob expiry")
+        case .immutability: self = .notImplemented("Immutability policies and legal holds")
+        case .appendBlob: self = .notImplemented("Append blobs")
+        case .pageBlob: self = .notImplemented("Page blobs")
+        case .renameContainer: self = .notImplemented("Renaming a container")
+        }
+    }
+
+    static func notImplemented(_ what: String) -> AzureError {
+        AzureError(.notImplemented, message: "\(what): not supported by this endpoint.")
+    }
+}

@@ -1,0 +1,155 @@
+import AzureWire
+import NIOHTTP1
+import StorageModel
+
+/// Typed reading of request headers. A header with an empty value counts as absent: SDKs send those for unset options.
+struct RequestHeaders: Sendable {
+    let fields: HTTPHeaders
+
+    init(_ fields: HTTPHeaders) { self.fields = fields }
+
+    subscript(name: String) -> String? {
+        guard let value = fields.first(name: name) else { return nil }
+        let trimmed = value.trimmingHTTPBlanks
+        return trimmed.isEmpty ? nil : String(trimmed)
+    }
+
+    func has(_ name: String) -> Bool { self[name] != nil }
+
+    func required(_ name: String) throws(AzureError) -> String {
+        guard let value = self[name] else { throw .missingRequiredHeader(name) }
+        return value
+    }
+
+    func boolean(_ name: String) throws(AzureError) -> Bool? {
+        guard let text = self[name] else { return nil }
+        switch text.lowercased() {
+        case "true": return true
+        case "false": return false
+        default: throw .invalidHeaderValue(name, text)
+        }
+    }
+
+    func date(_ name: String) throws(AzureError) -> Timestamp? {
+        guard let text = self[name] else { return nil }
+        guard let date = HTTPDate.parse(text) else { throw .invalidHeaderValue(name, text) }
+        return date
+    }
+
+    func conditions(
+        _ use: ConditionHeaders.Use, _ family: ConditionHeaders = .target
+    ) throws(AzureError) -> Conditions {
+        try family.parse(use) { name in fields[name] }
+    }
+
+    /// Of an operation that honours `x-ms-if-tags` and no other condition.
+    func tagConditions() throws(AzureError) -> Conditions {
+        var family = ConditionHeaders.target
+        family.ifMatch = Self.none
+        family.ifNoneMatch = Self.none
+        family.ifModifiedSince = Self.none
+        family.ifUnmodifiedSince = Self.none
+        return try conditions(.write, family)
+    }
+
+    /// Of a container operation: dates alone count.
+    func dateConditions() throws(AzureError) -> Conditions {
+        var family = ConditionHeaders.target
+        family.ifMatch = Self.none
+        family.ifNoneMatch = Self.none
+        family.ifTags = nil
+        return try conditions(.write, family)
+    }
+
+    /// No request has a header of this name.
+    private static let none = ""
+
+    // MARK: Leases
+
+    func lease(_ name: String = "x-ms-lease-id") throws(AzureError) -> LeaseID? {
+        guard let text = self[name] else { return nil }
+        guard let id = LeaseID(text) else { throw .invalidHeaderValue(name, text) }
+        return id
+    }
+
+    // MARK: Checksums
+
+    func md5(_ name: String) throws(AzureError) -> [UInt8]? {
+        guard let text = self[name] else { return nil }
+        guard let bytes = Base64.decode(text), bytes.count == 16 else { throw AzureError(.invalidMd5) }
+        return bytes
+    }
+
+    /// Azure sends the eight bytes with the least significant first.
+    func crc64(_ name: String) throws(AzureError) -> UInt64? {
+        guard let text = self[name] else { return nil }
+        guard let bytes = Base64.decode(text), bytes.count == 8 else { throw .invalidHeaderValue(name, text) }
+        return CRC64Text.value(bytes)
+    }
+
+    // MARK: Tiers and tags
+
+    func tier() throws(AzureError) -> AccessTier? {
+        guard let text = self["x-ms-access-tier"] else { return nil }
+        guard let tier = AccessTier.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) else {
+            throw .invalidHeaderValue("x-ms-access-tier", text)
+        }
+        return tier
+    }
+
+    func rehydratePriority() throws(AzureError) -> Rehydration.Priority? {
+        switch self["x-ms-rehydrate-priority"]?.lowercased() {
+        case nil: return nil
+        case "standard"?: return .standard
+        case "high"?: return .high
+        case let other?: throw .invalidHeaderValue("x-ms-rehydrate-priority", other)
+        }
+    }
+
+    func tags() throws -> Tags {
+        guard let text = self["x-ms-tags"] else { return .empty }
+        guard let pairs = TagsHeader.parse(text) else { throw AzureError.invalidHeaderValue("x-ms-tags", text) }
+        return try Tags(validating: pairs)
+    }
+
+    func publicAccess() throws(AzureError) -> PublicAccess? {
+        guard let text = self["x-ms-blob-public-access"] else { return nil }
+        // Older SDKs say `true` for what is `container` now.
+        if text.lowercased() == "true" { return .container }
+        guard let access = PublicAccess(rawValue: text.lowercased()) else {
+            throw .invalidHeaderValue("x-ms-blob-public-access", text)
+        }
+        return access
+    }
+
+    // MARK: Metadata
+
+    func metadata() throws -> UserMetadata {
+        let prefix = "x-ms-meta-"
+        var pairs: [(String, String)] = []
+        for field in fields where field.name.utf8.count >= prefix.utf8.count {
+            guard field.name.prefix(prefix.count).lowercased() == prefix else { continue }
+            let name = field.name.dropFirst(prefix.count)
+            guard !name.isEmpty else { throw AzureError(.emptyMetadataKey) }
+            pairs.append((String(name), String(field.value.trimmingHTTPBlanks)))
+        }
+        return pairs.isEmpty ? .empty : try UserMetadata(validating: pairs)
+    }
+}
+
+/// The eight bytes of a CRC-64 as Azure writes them: Base64, least significant byte first.
+enum CRC64Text {
+    static func bytes(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
+    static func value(_ bytes: [UInt8]) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+    static func format(_ value: UInt64) -> String { Base64.encode(bytes(value)) }
+}
+
+extension StringProtocol {
+    /// Without the spaces and tabs that HTTP allows around a value.
+    var trimmingHTTPBlanks: SubSequence {
+        var rest = self[...]
+        while let first = rest.utf8.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
+        while let last = rest.utf8.last, last == 0x20 || last == 0x09 { rest = rest.dropLast() }
+        return rest
+    }
+}

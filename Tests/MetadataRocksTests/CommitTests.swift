@@ -1,0 +1,242 @@
+import Dispatch
+import Metadata
+@testable import MetadataRocks
+import StorageModel
+import StorageTestKit
+import Testing
+
+/// Stands between the committer and RocksDB: holds writes back or lets them fail.
+final class WriteGate: Sendable {
+    enum Fault: Sendable {
+        case none, beforeWriting, afterWriting
+    }
+
+    private let fault = Locked(Fault.none)
+    private let isHolding = Locked(false)
+    private let gate = DispatchSemaphore(value: 0)
+
+    var write: CommitLoop.Write {
+        { [self] (database, batch, isSynced) throws(StorageFailure) in
+            if isHolding.withLock({ $0 }) { gate.wait() }
+            let fault = fault.withLock { $0 }
+            if fault == .beforeWriting { throw RocksFailure.translate("IO error: No space left on device", during: "test") }
+            try database.write(batch, isSynced: isSynced)
+            if fault == .afterWriting { throw RocksFailure.translate("IO error: While fsync: Input/output error", during: "test") }
+        }
+    }
+
+    func fail(_ moment: Fault) { fault.withLock { $0 = moment } }
+    func hold() { isHolding.withLock { $0 = true } }
+    func release() {
+        isHolding.withLock { $0 = false }
+        gate.signal()
+    }
+
+    func open(
+        _ directory: String, _ options: RocksOptions = RocksOptions(), freeSpace: FreeSpace = FreeSpace { nil }
+    ) throws(StorageFailure) -> RocksMetadataStore {
+        try RocksMetadataStore.open(directory: directory, options: options, freeSpace: freeSpace, write: write)
+    }
+}
+
+@Suite("Commits of a RocksDB store")
+struct CommitTests {
+    /// Starts `count` transactions while the committer is held, waits until they are queued, and lets go.
+    private static func commitTogether(
+        _ count: Int, _ gate: WriteGate, _ store: RocksMetadataStore,
+        _ transact: @escaping @Sendable (Int) async throws -> Void = { _ in }
+    ) async throws {
+        gate.hold()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await store.put("first") }
+            // The committer has taken the first one when the queue is empty and a batch is under way.
+            while !store.hasBatchUnderWay { await Task.yield() }
+            for number in 0..<count { group.addTask { try await transact(number) } }
+            while store.statistics().waitingCommits < count { await Task.yield() }
+            gate.release()
+            try await group.waitForAll()
+        }
+    }
+
+    @Test("transactions that wait together share one synced write")
+    func groupCommit() async throws {
+        try await withTemporaryDirectory { directory in
+            let gate = WriteGate()
+            let store = try gate.open(directory)
+            try await Self.commitTogether(300, gate, store) { try await store.put("k\($0)") }
+            let statistics = store.statistics()
+            #expect(statistics.commits == 301)
+            #expect(statistics.batches == 2)
+            #expect(statistics.syncs == 2)
+            #expect(statistics.conflicts == 0)
+            await store.close()
+        }
+    }
+
+    @Test("a batch is bounded in transactions and in bytes")
+    func boundedBatches() async throws {
+        try await withTemporaryDirectory { directory in
+            for (transactions, bytes, expected) in [(10, 1 << 20, 1 + 5), (1_000, 1_000, 1 + 5), (1_000, 1, 1 + 50)] {
+                let gate = WriteGate()
+                var options = RocksOptions()
+                options.batchTransactions = transactions
+                options.batchBytes = bytes
+                let store = try gate.open(directory + "/\(transactions)-\(bytes)", options)
+                try await Self.commitTogether(50, gate, store) { number in
+                    try await store.put("key-\(100 + number)", String(repeating: "v", count: 93))
+                }
+                #expect(store.statistics().batches == expected)
+                await store.close()
+            }
+        }
+    }
+
+    @Test("of transactions in one batch that rely on the same key, one commits and the others run again")
+    func conflictsWithinBatch() async throws {
+        try await withTemporaryDirectory { directory in
+            let gate = WriteGate()
+            let store = try gate.open(directory)
+            try await Self.commitTogether(10, gate, store) { number in
+                _ = try await store.transact { (transaction) throws(StorageFailure) in
+                    let old = CounterValue.decode(try transaction.get([9]))
+                    transaction.set([9], CounterValue.encode(old + 1))
+                }
+            }
+            let sum = try await store.read(.point) { (reader) throws(StorageFailure) in
+                CounterValue.decode(try reader.get([9]))
+            }
+            #expect(sum == 10)
+            #expect(store.statistics().conflicts >= 9)
+            await store.close()
+        }
+    }
+
+    @Test("a full queue refuses with busy and disturbs nobody")
+    func fullQueue() async throws {
+        try await withTemporaryDirectory { directory in
+            let gate = WriteGate()
+            var options = RocksOptions()
+            options.commitQueue = 5
+            let store = try gate.open(directory, options)
+            try await Self.commitTogether(5, gate, store) { number in
+                try await store.put("k\(number)")
+                if number > 0 { return }
+            }
+            gate.hold()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await store.put("held") }
+                while !store.hasBatchUnderWay { await Task.yield() }
+                for number in 0..<5 { group.addTask { try await store.put("queued\(number)") } }
+                while store.statistics().waitingCommits < 5 { await Task.yield() }
+                let refused = try await failure { try await store.put("refused") }
+                #expect(refused.code == .busy(retryAfterSeconds: 1))
+                #expect(try await store.value("first") == [], "reads go on")
+                gate.release()
+                try await group.waitForAll()
+            }
+            #expect(try await store.value("refused") == nil)
+            #expect(try await store.value("queued4") == [])
+            await store.close()
+        }
+    }
+
+    @Test("after a failed commit all writes are refused until reopening, and reads go on",
+          arguments: [WriteGate.Fault.beforeWriting, .afterWriting])
+    func poisoning(moment: WriteGate.Fault) async throws {
+        try await withTemporaryDirectory { directory in
+            let gate = WriteGate()
+            let store = try gate.open(directory)
+            let before = try #require(try await store.put("before"))
+            gate.fail(moment)
+            let first = try await failure { try await store.put("unknown") }
+            // The medium may hold the commit or not, so "no space" would claim too much.
+            #expect(first.code == (moment == .beforeWriting ? .unavailable : .internal))
+            gate.fail(.none)
+            for _ in 0..<2 {
+                let later = try await failure { try await store.put("later") }
+                #expect(later.code == .unavailable)
+            }
+            #expect(store.statistics().isPoisoned)
+            #expect(try await store.value("before") == [])
+            #expect(try await store.value("unknown") == nil, "what is uncertain is not shown")
+            let readOnly = try await store.transact { (transaction) throws(StorageFailure) in
+                try transaction.get(Array("before".utf8))
+            }
+            #expect(readOnly.result == [])
+            await store.close()
+
+            let reopened = try RocksMetadataStore.open(directory: directory)
+            #expect(try await reopened.value("unknown") == (moment == .beforeWriting ? nil : []))
+            #expect(try await reopened.value("later") == nil)
+            #expect(try #require(try await reopened.put("again")) > before)
+            await reopened.close()
+        }
+    }
+
+    @Test("without space commits are refused before anything is written, deletions get through for longer")
+    func outOfSpace() async throws {
+        try await withTemporaryDirectory { directory in
+            let free = Locked<Int64>(1_000)
+            var options = RocksOptions()
+            options.freeSpaceReserveBytes = 100
+            let store = try WriteGate().open(directory, options, freeSpace: FreeSpace { free.withLock { $0 } })
+            try await store.put("a")
+            try await store.put("b")
+            free.withLock { $0 = 99 }
+            let refused = try await failure { try await store.put("c") }
+            #expect(refused.code == .outOfSpace)
+            _ = try await store.transact { (transaction) throws(StorageFailure) in transaction.delete(Array("a".utf8)) }
+            free.withLock { $0 = 49 }
+            let refusedToo = try await failure {
+                _ = try await store.transact { (transaction) throws(StorageFailure) in
+                    transaction.delete(Array("b".utf8))
+                }
+            }
+            #expect(refusedToo.code == .outOfSpace)
+            free.withLock { $0 = 100 }
+            try await store.put("c")
+            #expect(try await store.value("a") == nil)
+            #expect(try await store.value("b") == [])
+            #expect(!store.statistics().isPoisoned)
+            await store.close()
+        }
+    }
+
+    @Test("a transaction older than the remembered commits runs again")
+    func forgottenCommits() async throws {
+        try await withTemporaryDirectory { directory in
+            var options = RocksOptions()
+            options.windowCommits = 3
+            let store = try RocksMetadataStore.open(directory: directory, options: options)
+            for (others, expectedRuns) in [(3, 1), (4, 2)] {
+                let runs = Locked(0)
+                let arrived = Signal()
+                let gate = DispatchSemaphore(value: 0)
+                let task = Task(executorPreference: OneThread()) {
+                    try await store.transact { (transaction) throws(StorageFailure) in
+                        _ = try transaction.get([77])
+                        if runs.withLock({ $0 += 1; return $0 }) == 1 {
+                            arrived.fire()
+                            gate.wait()
+                        }
+                        transaction.set([78], [])
+                    }
+                }
+                await arrived.wait()
+                for number in 0..<others { try await store.put("other\(number)") }
+                gate.signal()
+                _ = try await task.value
+                #expect(runs.withLock { $0 } == expectedRuns, "after \(others) commits")
+            }
+            await store.close()
+        }
+    }
+}
+
+final class OneThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "one thread")
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { [self] in job.runSynchronously(on: asUnownedTaskExecutor()) }
+    }
+}

@@ -1,0 +1,91 @@
+"""Nodes and containers for every end-to-end suite. A node is shared by a session; a container belongs to one test."""
+
+import os
+import socket
+import uuid
+
+import pytest
+
+import node as nodes
+from node import ACCOUNTS, DEV_KEY, DOMAIN, Node
+from wire import free_port
+
+# What a client under test could take from the environment instead of from the test.
+for name in list(os.environ):
+    if name.startswith(("AZURE_", "RCLONE_", "AZCOPY_")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def node():
+    """A node with the development account on a port of its own. Public access is off, as it is by default."""
+    with Node() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def emulator():
+    """A node where Azure's emulator would be, for clients that know only `UseDevelopmentStorage=true`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", 10000))
+        except OSError as taken:
+            pytest.fail(f"127.0.0.1:10000 is needed by clients of the emulator address: {taken}")
+    with Node(listen="127.0.0.1:10000") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def public_node():
+    """A node that permits public containers."""
+    with Node(options=["--allow-public-access"]) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def accounts_node():
+    """A node with the accounts of ACCOUNTS, also reachable as `ACCOUNT.blob.example.test`."""
+    with Node(dev=False, accounts=ACCOUNTS, options=["--domain", DOMAIN]) as started:
+        yield started
+
+
+@pytest.fixture
+def own_node():
+    """A node for one test alone: the test may kill it or change what is shared by an account.
+
+    Its port is one that no client's outgoing connection can take while the node is down.
+    """
+    with Node(listen=f"127.0.0.1:{free_port()}") as started:
+        yield started
+
+
+@pytest.fixture
+def container_name():
+    return f"test-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture(scope="session")
+def service(node):
+    """The synchronous Azure client on the shared node. It does not retry: a hidden 500 would pass for a success."""
+    from azure.storage.blob import BlobServiceClient
+
+    with BlobServiceClient(node.account_url, credential=DEV_KEY, retry_total=0) as client:
+        yield client
+
+
+@pytest.fixture
+def container(service, container_name):
+    """A fresh, empty container on the shared node."""
+    client = service.get_container_client(container_name)
+    client.create_container()
+    return client
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for each in nodes.running:
+            report.sections.append((f"node {each.authority} (data {each.data})", each.log_tail()))
+

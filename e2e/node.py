@@ -1,0 +1,195 @@
+"""One forebay process on a directory of its own: start, stop, kill, restart in place, and its logs."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The account and the key that Azure publishes for its emulator; `--dev` serves this account.
+DEV_ACCOUNT = "devstoreaccount1"
+DEV_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+# Keys made up for these tests: two accounts, the first with its two keys, and a suffix for host-style addresses.
+ACCOUNTS = {
+    "harbor": [base64.b64encode(bytes(range(64))).decode(), base64.b64encode(bytes(range(64, 128))).decode()],
+    "quarry": [base64.b64encode(bytes(range(128, 192))).decode()],
+}
+DOMAIN = "blob.example.test"
+
+# Generous: on a busy two-core machine a start that replays a log is slow, and no test is about speed.
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+READY_LINE = re.compile(r"^forebay ready blob=(http://(\S+?):(\d+)) admin=(http://(\S+?):(\d+))$", re.MULTILINE)
+
+running: "list[Node]" = []
+
+
+class NodeError(AssertionError):
+    """The node did not do what its command line promises. The message ends with the tail of its log."""
+
+
+def binary() -> Path:
+    path = Path(os.environ.get("FOREBAY_BIN") or ROOT / ".build-release/release/forebay")
+    if not os.access(path, os.X_OK):
+        raise NodeError(f"no forebay binary at {path}: build the release first, or name one in FOREBAY_BIN")
+    return path
+
+
+class Node:
+    """`forebay serve` as a child process.
+
+    Ports given as 0 are chosen by the node at the first start and kept by `restart()`, as is the data directory,
+    so that a client with open connections finds the same node again.
+    """
+
+    def __init__(self, *, dev=True, accounts=None, listen="127.0.0.1:0", admin="127.0.0.1:0", options=(), env=None):
+        self._home = Path(tempfile.mkdtemp(prefix="forebay-e2e-"))
+        self.data = self._home / "data"
+        self._stdout = self._home / "stdout.log"
+        self._stderr = self._home / "stderr.log"
+        self._listen = listen
+        self._admin = admin
+        self._options = ["--dev", *options] if dev else list(options)
+        self._env = {**os.environ, **(env or {})}
+        self._env.pop("FOREBAY_ACCOUNTS", None)
+        if accounts:
+            self._env["FOREBAY_ACCOUNTS"] = ",".join(f"{name}:{':'.join(keys)}" for name, keys in accounts.items())
+        self._process = None
+        self.blob_url = None
+        self.admin_url = None
+
+    # What clients are told
+
+    @property
+    def account_url(self):
+        """The path-style endpoint of the development account."""
+        return f"{self.blob_url}/{DEV_ACCOUNT}"
+
+    @property
+    def authority(self):
+        """`HOST:PORT` of the blob listener."""
+        return self._listen
+
+    @property
+    def port(self):
+        return int(self._listen.rsplit(":", 1)[1])
+
+    @property
+    def connection_string(self):
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={DEV_ACCOUNT};AccountKey={DEV_KEY};"
+            f"BlobEndpoint={self.account_url};"
+        )
+
+    # Life
+
+    @property
+    def pid(self):
+        if self._process is None:
+            raise NodeError("the node has not been started")
+        return self._process.pid
+
+    @property
+    def alive(self):
+        return self._process is not None and self._process.poll() is None
+
+    def start(self):
+        """Starts the process and returns once it has said that it is ready."""
+        if self.alive:
+            raise NodeError("the node is already running")
+        command = [
+            str(binary()), "serve", "--data", str(self.data), "--listen", self._listen, "--admin", self._admin,
+            *self._options,
+        ]  # fmt: skip
+        already = self._stdout.stat().st_size if self._stdout.exists() else 0
+        with open(self._stdout, "ab") as out, open(self._stderr, "ab") as err:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._env)
+        if self not in running:
+            running.append(self)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            ended = self._process.poll()
+            ready = READY_LINE.search(self._stdout.read_bytes()[already:].decode(errors="replace"))
+            if ready:
+                break
+            if ended is not None:
+                raise NodeError(f"`{' '.join(command)}` ended with {ended} before it was ready\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise NodeError(f"no ready line within {START_TIMEOUT_S} s from `{' '.join(command)}`\n{self.log_tail()}")
+            time.sleep(0.02)
+        self.blob_url, self.admin_url = ready[1], ready[4]
+        self._listen, self._admin = f"{ready[2]}:{ready[3]}", f"{ready[5]}:{ready[6]}"
+        return self
+
+    def kill(self):
+        """SIGKILL: no handler runs, nothing is flushed by the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def terminate(self):
+        """SIGTERM; the node drains and ends. Returns its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise NodeError(f"still running {STOP_TIMEOUT_S} s after SIGTERM\n{self.log_tail()}") from None
+
+    def restart(self):
+        """Starts again on the same directory and the same ports."""
+        if self.alive:
+            self.terminate()
+        return self.start()
+
+    def close(self):
+        """Ends the process and removes what it stored. FOREBAY_E2E_KEEP=1 keeps the directory and names it."""
+        self.kill()
+        if self in running:
+            running.remove(self)
+        if os.environ.get("FOREBAY_E2E_KEEP"):
+            print(f"kept {self._home}")
+        else:
+            shutil.rmtree(self._home, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+    # What it says and uses
+
+    def log_size(self):
+        return sum(path.stat().st_size for path in (self._stdout, self._stderr) if path.exists())
+
+    def log_tail(self, lines=60):
+        text = []
+        for path in (self._stdout, self._stderr):
+            if path.exists():
+                tail = path.read_text(errors="replace").splitlines()[-lines:]
+                text.append(f"--- {path.name} (last {len(tail)} lines)")
+                text.extend(line[:2000] for line in tail)
+        return "\n".join(text)
+
+    def _status_bytes(self, field):
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+        raise NodeError(f"/proc/{self.pid}/status has no {field}")
+
+    def rss(self):
+        """Resident memory in bytes, now."""
+        return self._status_bytes("VmRSS")
+
+    def peak_rss(self):
+        """The highest resident memory in bytes since the start of the process."""
+        return self._status_bytes("VmHWM")

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Starts a development node and prints what to paste once it is ready.
+set -euo pipefail
+binary=$1
+data=$2
+listen=${FOREBAY_LISTEN:-127.0.0.1:10000}
+admin=${FOREBAY_ADMIN:-127.0.0.1:10009}
+key=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==
+
+mkdir -p "$data"
+"$binary" serve --dev --data "$data" --listen "$listen" --admin "$admin" > >(
+    while IFS= read -r line; do
+        echo "$line"
+        case "$line" in "forebay ready "*) ;; *) continue ;; esac
+        blob=${line#*blob=}; blob=${blob%% *}
+        metrics=${line#*admin=}
+        cat <<TEXT
+
+Blob endpoint      $blob/devstoreaccount1
+Admin endpoint     $metrics/metrics  $metrics/healthz/ready
+Data directory     $data
+
+export AZURE_STORAGE_CONNECTION_STRING='DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=$blob/devstoreaccount1;'
+
+Paste, in another terminal (pip install azure-storage-blob):
+  python3 -c "import os; from azure.storage.blob import BlobServiceClient as S; c = S.from_connection_string(os.environ['AZURE_STORAGE_CONNECTION_STRING']).get_container_client('demo'); c.exists() or c.create_container(); c.upload_blob('hello.txt', b'hello lake', overwrite=True); print([b.name for b in c.list_blobs()], c.download_blob('hello.txt').readall())"
+
+With rclone:
+  rclone copy . :azureblob,use_emulator:demo/tree && rclone ls :azureblob,use_emulator:demo/tree
+
+Ctrl-C stops the node.
+TEXT
+    done
+) &
+node=$!
+trap 'kill -TERM "$node" 2>/dev/null || true' INT TERM
+status=0
+wait "$node" || status=$?
+# A trapped signal ends the first wait early: wait for the drain.
+while kill -0 "$node" 2>/dev/null; do wait "$node" || status=$?; done
+exit "$status"

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Every test there is, in the order in which they tell the most for the least time. Each step says how to repeat it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() {
+    local name=$1; shift
+    echo "==== $name: $*"
+    local begin=$SECONDS
+    if ! "$@"; then
+        echo "==== $name FAILED; repeat with: $*" >&2
+        exit 1
+    fi
+    echo "==== $name passed in $((SECONDS - begin)) s"
+}
+
+step packages scripts/system-packages.sh build
+step clients scripts/system-packages.sh clients
+step python-env scripts/python-env.sh
+step lint make --no-print-directory lint
+step unit make --no-print-directory unit
+step build make --no-print-directory build
+step wire python3 -m unittest discover -s e2e -p 'test_*.py' -t e2e
+step e2e make --no-print-directory e2e
+step hostile make --no-print-directory hostile
+step memory make --no-print-directory memory
+step crash make --no-print-directory crash CRASH_CYCLES="${CRASH_CYCLES:-6}"
+echo "==== all steps passed in $SECONDS s"
