@@ -26,8 +26,8 @@ func module(_ name: String, in layer: String, _ dependencies: [Target.Dependency
     .target(name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: strict)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
@@ -46,13 +46,14 @@ let package = Package(
     targets: [
         // Model: words and pure codecs. Imports nothing of ours below it.
         module("StorageModel", in: "Model", [.nioCore]),
-        module("AzureWire", in: "Model", ["StorageModel", .crypto]),
+        module("AzureWire", in: "Model", ["StorageModel", .nioCore, .crypto]),
 
         // Support: what every layer above may lean on.
         .target(
             name: "CChecksums", path: "Sources/Support/CChecksums",
             cSettings: [.unsafeFlags(["-O3"])]),
         module("Checksums", in: "Support", ["CChecksums"]),
+        .target(name: "CFileSystem", path: "Sources/Support/CFileSystem"),
         module("Observability", in: "Support", ["StorageModel", .logging]),
         module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
 
@@ -62,35 +63,85 @@ let package = Package(
 
         // Backends: one implementation of one seam each.
         .systemLibrary(name: "CRocksDB", path: "Sources/Backends/CRocksDB"),
-        module("MetadataRocks", in: "Backends", ["CRocksDB", "Metadata", "StorageModel", "Observability"]),
-        module("ExtentsLocal", in: "Backends", ["Extents", "Checksums", "StorageModel", "Observability", .nioCore]),
+        module("MetadataRocks", in: "Backends", ["CRocksDB", "Metadata", "StorageModel"]),
+        module("ExtentsLocal", in: "Backends", ["CFileSystem", "Extents", "Checksums", "StorageModel", .nioCore]),
 
         // Core: every rule, once.
         module("Access", in: "Core", ["StorageModel"]),
-        module("Namespace", in: "Core",
-               ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
+        module(
+            "Namespace", in: "Core",
+            ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
 
         // Protocols: parse, authorize, one core call, render.
-        module("AzureBlob", in: "Protocols",
-               ["StorageModel", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "Observability",
-                .nioCore, .nioHTTP1, .crypto, .logging]),
+        module(
+            "AzureBlob", in: "Protocols",
+            [
+                "StorageModel", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "Observability",
+                .nioCore, .nioHTTP1, .crypto, .logging,
+            ]),
         module("Admin", in: "Protocols", ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioHTTP1]),
 
         // Edge: sockets.
-        module("FrontDoor", in: "Edge",
-               ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .logging]),
+        module(
+            "FrontDoor", in: "Edge",
+            ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .logging]),
 
         // Assembly: configuration to a running node. The only place that knows a backend.
-        module("Node", in: "Assembly",
-               ["StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
+        module(
+            "Node", in: "Assembly",
+            [
+                "StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
                 "ExtentsLocal", "Access", "Namespace", "AzureBlob", "Admin", "FrontDoor",
-                .nioCore, .nioPosix, .logging, .lifecycle]),
+                .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
+            ]),
         .executableTarget(
-            name: "forebay", dependencies: ["Node", "StorageModel", "Observability", .arguments, .logging],
+            name: "forebay",
+            dependencies: [
+                "Node", "Namespace", "StorageModel", "Observability", .arguments, .logging, .lifecycle,
+            ],
             path: "Sources/Programs/forebay", swiftSettings: strict),
 
         // Test support: contract suites, in-memory twins, fault wrappers.
-        module("StorageTestKit", in: "TestSupport",
-               ["StorageModel", "Metadata", "Extents", "Checksums", .nioCore]),
+        module(
+            "StorageTestKit", in: "TestSupport",
+            ["StorageModel", "Metadata", "Extents", "Checksums", "Namespace", .nioCore, .logging]),
+
+        tests("StorageModelTests", ["StorageModel"]),
+        tests("AzureWireTests", ["AzureWire", "StorageModel", "Checksums", .nioCore, .crypto]),
+        tests("ChecksumsTests", ["Checksums"]),
+        tests("ObservabilityTests", ["Observability", "StorageModel", .logging]),
+        tests(
+            "ContractTests",
+            [
+                "Metadata", "Extents", "MetadataRocks", "ExtentsLocal", "StorageModel", "StorageTestKit", .nioCore,
+            ]),
+        tests("MetadataRocksTests", ["MetadataRocks", "Metadata", "StorageModel", "StorageTestKit"]),
+        tests(
+            "ExtentsLocalTests",
+            [
+                "ExtentsLocal", "Extents", "Checksums", "StorageModel", "StorageTestKit", .nioCore,
+            ]),
+        tests("AccessTests", ["Access", "StorageModel"]),
+        tests(
+            "NamespaceTests",
+            ["Namespace", "Metadata", "Extents", "StorageModel", "StorageTestKit", .nioCore, .logging],
+            exclude: ["Seeds"]),
+        tests(
+            "AzureBlobTests",
+            [
+                "AzureBlob", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "StorageModel",
+                "StorageTestKit",
+                .nioCore, .nioHTTP1, .crypto, .logging,
+            ]),
+        tests("AdminTests", ["Admin", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioHTTP1]),
+        tests(
+            "FrontDoorTests",
+            [
+                "FrontDoor", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioPosix, .nioHTTP1,
+                .nioEmbedded,
+                .logging,
+            ]),
+        tests("NodeTests", ["Node", "StorageModel"]),
+        tests("LayeringTests", []),
     ]
 )

@@ -16,6 +16,15 @@ for name in list(os.environ):
         del os.environ[name]
 
 
+def pytest_collection_finish(session):
+    """Without a binary every test would fail with the same sentence: say it once."""
+    if session.items and not session.config.option.collectonly:
+        try:
+            nodes.binary()
+        except nodes.NodeError as missing:
+            pytest.exit(str(missing), returncode=3)
+
+
 @pytest.fixture(scope="session")
 def node():
     """A node with the development account on a port of its own. Public access is off, as it is by default."""

@@ -19,7 +19,7 @@ import subprocess
 import time
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import node as nodes
 
@@ -102,9 +102,22 @@ def string_to_sign(method: str, target: str, headers: Headers, account: str, lit
     tail = canonicalized_headers(headers) + canonicalized_resource(account, target, lite)
     if lite:
         return "\n".join([method, first.get("content-md5", ""), first.get("content-type", ""), date, tail])
-    names = ("content-md5", "content-type", None, "if-modified-since", "if-match", "if-none-match",
-             "if-unmodified-since", "range")
-    lines = [method, first.get("content-encoding", ""), first.get("content-language", ""), "" if length == "0" else length]
+    names = (
+        "content-md5",
+        "content-type",
+        None,
+        "if-modified-since",
+        "if-match",
+        "if-none-match",
+        "if-unmodified-since",
+        "range",
+    )
+    lines = [
+        method,
+        first.get("content-encoding", ""),
+        first.get("content-language", ""),
+        "" if length == "0" else length,
+    ]
     lines += [date if name is None else first.get(name, "") for name in names]
     return "\n".join(lines + [tail])
 
@@ -113,8 +126,15 @@ def signature(account: Account, text: str) -> str:
     return base64.b64encode(hmac.digest(account.key_bytes, text.encode("utf-8", "surrogateescape"), "sha256")).decode()
 
 
-def signed(account: Account, method: str, target: str, headers: Headers = (), lite: bool = False,
-           version: str | None = API_VERSION, date: str | None = None) -> list[tuple[str, str]]:
+def signed(
+    account: Account,
+    method: str,
+    target: str,
+    headers: Headers = (),
+    lite: bool = False,
+    version: str | None = API_VERSION,
+    date: str | None = None,
+) -> list[tuple[str, str]]:
     """The given headers plus x-ms-date, x-ms-version and Authorization."""
     result = list(headers)
     present = {name.lower() for name, _ in headers}
@@ -182,7 +202,7 @@ class Connection:
         self.socket: socket.socket | None = None
         self.pending = bytearray()
 
-    def open(self) -> "Connection":
+    def open(self) -> Connection:
         try:
             self.socket = socket.create_connection((self.host, self.port), self.timeout)
         except OSError as error:
@@ -196,7 +216,7 @@ class Connection:
             self.socket.close()
             self.socket = None
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Connection:
         return self.open()
 
     def __exit__(self, *_: object) -> None:
@@ -338,8 +358,9 @@ class Connection:
 class Client:
     """Signed calls on one keep-alive connection. Not for sharing between threads."""
 
-    def __init__(self, host: str, port: int, account: Account = TESTING, timeout: float = 60.0,
-                 version: str = API_VERSION):
+    def __init__(
+        self, host: str, port: int, account: Account = TESTING, timeout: float = 60.0, version: str = API_VERSION
+    ):
         self.connection = Connection(host, port, timeout)
         self.account, self.version = account, version
 
@@ -358,8 +379,14 @@ class Client:
             self.connection.open()
         return self.connection
 
-    def call(self, method: str, target: str, headers: Headers = (), body: bytes | Body | None = None,
-             sink: Sink | None = None) -> Answer:
+    def call(
+        self,
+        method: str,
+        target: str,
+        headers: Headers = (),
+        body: bytes | Body | None = None,
+        sink: Sink | None = None,
+    ) -> Answer:
         """Raises Broken or Hung when there is no whole answer; any status is an answer."""
         length = body.length if isinstance(body, Body) else len(body or b"")
         has_length = body is not None or method in ("PUT", "POST")
@@ -383,7 +410,7 @@ class Client:
     def close(self) -> None:
         self.connection.close()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -418,8 +445,13 @@ def free_port() -> int:
 
 def production_node(*options: str) -> nodes.Node:
     """A node, not started, with the TESTING account and fixed ports, as in production: no `--dev`."""
-    return nodes.Node(dev=False, accounts={TESTING.name: [TESTING.key]}, listen=f"127.0.0.1:{free_port()}",
-                      admin=f"127.0.0.1:{free_port()}", options=options)
+    return nodes.Node(
+        dev=False,
+        accounts={TESTING.name: [TESTING.key]},
+        listen=f"127.0.0.1:{free_port()}",
+        admin=f"127.0.0.1:{free_port()}",
+        options=options,
+    )
 
 
 def admin_get(node: nodes.Node, path: str) -> tuple[int, str]:
@@ -457,6 +489,7 @@ def cpu_seconds(pid: int) -> float:
 
 def fsck(data: str, timeout: float = 600) -> tuple[int, str]:
     """Exit status and output of `forebay fsck` on a store whose node is down."""
-    done = subprocess.run([str(nodes.binary()), "fsck", "--data", data], capture_output=True, text=True,
-                          timeout=timeout, check=False)
+    done = subprocess.run(
+        [str(nodes.binary()), "fsck", "--data", data], capture_output=True, text=True, timeout=timeout, check=False
+    )
     return done.returncode, (done.stdout + done.stderr).strip()

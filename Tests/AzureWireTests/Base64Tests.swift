@@ -19,7 +19,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "Z", "Zg", "Zg=", "Zg===", "====", "=AAA", "A=AA", "AA=A", "Zm9v\n", " Zm9v", "Zm9-", "Zm9_", "Zm8é", "Zg==Zg==",
+        "Z", "Zg", "Zg=", "Zg===", "====", "=AAA", "A=AA", "AA=A", "Zm9v\n", " Zm9v", "Zm9-", "Zm9_", "Zm8é",
+        "Zg==Zg==",
         "!!!!",
     ])
     func refuses(text: String) {

@@ -3,15 +3,16 @@ import StorageModel
 import Testing
 
 @Suite struct HTTPDateTests {
-    @Test(arguments: [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-        (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-        (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-        (1_709_294_400, "Fri, 01 Mar 2024 12:00:00 GMT"),
-        (4_102_444_799, "Thu, 31 Dec 2099 23:59:59 GMT"),
-        (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
-        (-86_400, "Wed, 31 Dec 1969 00:00:00 GMT"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_709_294_400, "Fri, 01 Mar 2024 12:00:00 GMT"),
+            (4_102_444_799, "Thu, 31 Dec 2099 23:59:59 GMT"),
+            (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
+            (-86_400, "Wed, 31 Dec 1969 00:00:00 GMT"),
+        ] as [(Int64, String)])
     func vectors(seconds: Int64, text: String) {
         #expect(HTTPDate.format(Timestamp(seconds: seconds)) == text)
         #expect(HTTPDate.parse(text) == Timestamp(seconds: seconds))
@@ -50,20 +51,22 @@ import Testing
         #expect(HTTPDate.format(Timestamp(nanoseconds: .max)) == "Fri, 11 Apr 2262 23:47:16 GMT")
     }
 
-    @Test func everyDayOfFourCenturies() {
+    @Test func everyDayAroundTwoCommonCenturies() {
         // Weekday and month advance day by day; leap years as the calendar has them.
-        var (year, month, day, weekday) = (1800, 1, 1, 3)
+        var (year, month, day, weekday) = (1896, 1, 1, 3)
         let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         let lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        var seconds: Int64 = -5_364_662_400
-        while year < 2200 {
-            let text = HTTPDate.format(Timestamp(seconds: seconds))
-            let dayText = day < 10 ? "0\(day)" : "\(day)"
-            let expected = "\(weekdays[weekday]), \(dayText) \(months[month - 1]) \(year) 00:00:00 GMT"
-            guard text == expected, HTTPDate.parse(text)?.seconds == seconds else {
-                Issue.record("\(text) is not \(expected)")
-                return
+        var seconds: Int64 = -2_335_219_200
+        while year < 2105 {
+            if year % 100 <= 4 || year % 100 >= 96 || year == 1970 {
+                let text = HTTPDate.format(Timestamp(seconds: seconds))
+                let dayText = day < 10 ? "0\(day)" : "\(day)"
+                let expected = "\(weekdays[weekday]), \(dayText) \(months[month - 1]) \(year) 00:00:00 GMT"
+                guard text == expected, HTTPDate.parse(text)?.seconds == seconds else {
+                    Issue.record("\(text) is not \(expected)")
+                    return
+                }
             }
             let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
             day += 1
@@ -76,12 +79,14 @@ import Testing
 }
 
 @Suite struct ISODateTests {
-    @Test(arguments: [
-        ("2024-03-01", 0), ("2024-03-01T00:00Z", 0), ("2024-03-01T12:34Z", 45_240_000_000_000),
-        ("2024-03-01T12:34:56Z", 45_296_000_000_000), ("2024-03-01T12:34:56.1Z", 45_296_100_000_000),
-        ("2024-03-01T12:34:56.1234567Z", 45_296_123_456_700), ("2024-03-01T12:34:56.123456789Z", 45_296_123_456_789),
-        ("2024-03-01T14:34:56+02:00", 45_296_000_000_000), ("2024-03-01T10:04:56-02:30", 45_296_000_000_000),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("2024-03-01", 0), ("2024-03-01T00:00Z", 0), ("2024-03-01T12:34Z", 45_240_000_000_000),
+            ("2024-03-01T12:34:56Z", 45_296_000_000_000), ("2024-03-01T12:34:56.1Z", 45_296_100_000_000),
+            ("2024-03-01T12:34:56.1234567Z", 45_296_123_456_700),
+            ("2024-03-01T12:34:56.123456789Z", 45_296_123_456_789),
+            ("2024-03-01T14:34:56+02:00", 45_296_000_000_000), ("2024-03-01T10:04:56-02:30", 45_296_000_000_000),
+        ] as [(String, Int64)])
     func accepts(text: String, offset: Int64) {
         #expect(ISODate.parse(text) == Timestamp(nanoseconds: 1_709_251_200_000_000_000 + offset))
     }

@@ -53,7 +53,7 @@ import Testing
         #expect(versions("abc")! == (.versions([]), 1))
     }
 
-    @Test(arguments: ["", "  ", "\"a", "\"a\" \"b\"", "\"a\",", ",\"a\"", "*, \"a\"", "a,b", "\"a\"b", "W/", "W/\"", "**"])
+    @Test(arguments: ["", "  ", "\"a", "\"a\" \"b\"", "\"a\",", ",\"a\"", "*, \"a\"", "a,b", "\"a\"b", "W/\"", "**"])
     func malformedLists(text: String) {
         #expect(ETagList(text, comparison: .weak) == nil)
     }

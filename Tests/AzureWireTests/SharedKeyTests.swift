@@ -28,14 +28,17 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
         ("x-ms-version", "2021-08-06"), ("x-ms-date", "Fri, 01 Mar 2024 12:00:00 GMT"),
     ]
 
-    static func verify(_ request: SharedKeyRequest, _ signature: String, _ scheme: SharedKeyScheme = .full) throws -> SharedKey.Verdict {
+    static func verify(_ request: SharedKeyRequest, _ signature: String, _ scheme: SharedKeyScheme = .full) throws
+        -> SharedKey.Verdict
+    {
         let other = try #require(AccountKey(base64: "AAAA"))
         let key = try #require(AccountKey(base64: developmentKey))
         return SharedKey.verify(request, scheme: scheme, signature: signature, keys: [other, key])
     }
 
     @Test func pathStyleVector() throws {
-        let request = try Self.request("PUT", "/devstoreaccount1/box/dir/a%20b.txt?timeout=30", style: .path, headers: Self.upload)
+        let request = try Self.request(
+            "PUT", "/devstoreaccount1/box/dir/a%20b.txt?timeout=30", style: .path, headers: Self.upload)
         #expect(
             request.stringToSign(.full) == """
                 PUT
@@ -65,10 +68,12 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
         let put = try Self.request("PUT", "/box/dir/a%20b.txt?timeout=30", style: .host, headers: Self.upload)
         #expect(try Self.verify(put, "841W+1pw34BeIZHnS2rAA3g5+LHZPqaJgiLn63KAnQU=") == .valid(key: 1))
         let list = try Self.request(
-            "GET", "/box?restype=container&comp=list&include=metadata,tags&prefix=a%20b/", style: .host, headers: Self.read)
+            "GET", "/box?restype=container&comp=list&include=metadata,tags&prefix=a%20b/", style: .host,
+            headers: Self.read)
         #expect(try Self.verify(list, "up6tbK8fHfvYuL/ZGZh/RyN4nFe9nJzTnOOAV+OPGT4=") == .valid(key: 1))
         let withPlus = try Self.request(
-            "GET", "/box?prefix=a+b%2F&restype=container&comp=list&include=metadata%2Ctags", style: .host, headers: Self.read)
+            "GET", "/box?prefix=a+b%2F&restype=container&comp=list&include=metadata%2Ctags", style: .host,
+            headers: Self.read)
         #expect(try Self.verify(withPlus, "up6tbK8fHfvYuL/ZGZh/RyN4nFe9nJzTnOOAV+OPGT4=") == .valid(key: 1))
     }
 
@@ -130,7 +135,9 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
 
     @Test func bothHeaderOrdersAreTaken() throws {
         let key = try #require(AccountKey(base64: developmentKey))
-        let headers: [(name: String, value: String)] = [("x-ms-meta-ab", "1"), ("x-ms-meta-a-b", "2"), ("x-ms-meta-a_b", "3")]
+        let headers: [(name: String, value: String)] = [
+            ("x-ms-meta-ab", "1"), ("x-ms-meta-a-b", "2"), ("x-ms-meta-a_b", "3"),
+        ]
         let request = try Self.request("PUT", "/c/b", style: .host, headers: headers)
         let head = "PUT\n" + String(repeating: "\n", count: 11)
         let tail = "/devstoreaccount1/c/b"
@@ -144,6 +151,25 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
         #expect(try verdict(weighted) == .valid(key: 1))
         #expect(try verdict(ordinal) == .valid(key: 1))
         #expect(try verdict(wrong) == .invalid(stringToSign: ordinal))
+    }
+
+    /// Signed by the SDK for Python (12.31.1), whose table of weights is that of the service.
+    @Test func signatureOfAnSDKWithItsOwnOrder() throws {
+        let names = [
+            "ab", "a-b", "a_b", "a1", "key1", "key_1", "key-1", "a-c", "ab-c", "a-bc", "abc", "a-", "-a", "a--b", "a.b",
+            "a~b",
+            "a+b", "a!b", "a'b", "a'-b", "a-'b", "a^b", "a|b", "a`b", "a#b", "z", "za", "z-a", "z_a", "1", "10", "1-0",
+        ]
+        var headers = names.enumerated().map { (name: "x-ms-meta-\($1)", value: "\($0)") }
+        headers += [
+            ("x-ms-date", "Fri, 01 Mar 2024 12:00:00 GMT"), ("x-ms-version", "2026-10-06"), ("x-ms-copy-source", "s"),
+            ("x-ms-copy-source-authorization", "t"), ("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-key", ""),
+            ("x-ms-client-request-id", "id"), ("Content-Length", "0"),
+        ]
+        let request = try Self.request(
+            "PUT", "/devstoreaccount1/box/a%2Fb%20c?comp=metadata&timeout=30&x=a%20b%2Bc%26d", style: .path,
+            version: "2026-10-06", headers: headers)
+        #expect(try Self.verify(request, "PytkumLNFuoML1jnAJo0+3pIDQNJCRrN1+j+Tn0eVUA=") == .valid(key: 1))
     }
 
     @Test func blanksAreTakenAsSentOrCollapsed() throws {
@@ -196,7 +222,9 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
         #expect(AuthorizationHeader("  Bearer   x.y.z ") == .bearer(token: "x.y.z"))
     }
 
-    @Test(arguments: ["", "SharedKey", "SharedKey ", "SharedKey a", "SharedKey :b", "SharedKey a:", "Basic a:b", "Bearer a b"])
+    @Test(arguments: [
+        "", "SharedKey", "SharedKey ", "SharedKey a", "SharedKey :b", "SharedKey a:", "Basic a:b", "Bearer a b",
+    ])
     func refuses(text: String) {
         #expect(AuthorizationHeader(text) == nil)
     }

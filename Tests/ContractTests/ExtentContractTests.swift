@@ -62,12 +62,12 @@ import Testing
 private func inMemoryFixture() -> ExtentFixture {
     let current = Locked<InMemoryExtentStore?>(nil)
     return ExtentFixture(
-        maximumSinks: 8,
+        maximumSinks: 64,
         open: { budgetBytes in
             current.withLock { current in
                 let next =
                     current?.reopened()
-                    ?? InMemoryExtentStore(budgetBytes: budgetBytes, maximumExtentLength: 1 << 20, maximumSinks: 8)
+                    ?? InMemoryExtentStore(budgetBytes: budgetBytes, maximumExtentLength: 1 << 20, maximumSinks: 64)
                 current = next
                 return next
             }
@@ -77,7 +77,7 @@ private func inMemoryFixture() -> ExtentFixture {
 
 private func localFixture(_ directory: String) -> ExtentFixture {
     ExtentFixture(
-        maximumSinks: 8,
+        maximumSinks: 64,
         open: { budgetBytes in
             var options = LocalExtentOptions()
             options.segmentBytes = 8 << 20
@@ -86,7 +86,7 @@ private func localFixture(_ directory: String) -> ExtentFixture {
             options.lanes = 3
             options.inputOutputThreads = 2
             options.syncThreads = 2
-            options.maximumSinks = 8
+            options.maximumSinks = 64
             options.openFiles = 4
             options.budgetBytes = budgetBytes
             return try LocalExtentStore.open(directory: directory, options: options, world: .system)

@@ -29,10 +29,15 @@ struct CrashTests {
                 cut[log] = Array(bytes.prefix(length))
                 let copy = directory + "/cut-\(length)"
                 try RawFiles.writeAll(cut, to: copy)
-                let store = try RocksMetadataStore.open(directory: copy)
-                let found = try await StoreHistory.check(store)
+                let reader = try RocksMetadataStore.openReadOnly(directory: copy)
+                let found = try await StoreHistory.check(reader)
+                await reader.close()
                 #expect(found >= previous, "fewer commits in a longer log")
                 previous = found
+                // Opening for writing takes many times as long.
+                guard length % 70 == 0 || length == bytes.count else { continue }
+                let store = try RocksMetadataStore.open(directory: copy)
+                #expect(try await StoreHistory.check(store) == found)
                 #expect(try await StoreHistory.commit(store, writer: 1, number: 0) == Version(UInt64(found + 1)))
                 #expect(try await StoreHistory.check(store) == found + 1)
                 await store.close()

@@ -29,7 +29,7 @@ enum StoreHistory {
     static func check(_ store: RocksMetadataStore) async throws -> Int {
         let (log, keys, counted) = try await store.read(.scan) { (reader) throws(StorageFailure) in
             (
-                try entries(reader, KeyRange(prefix: log)), try entries(reader, KeyRange(prefix: bytes("key/"))),
+                try entries(reader, KeyRange(prefix: Self.log)), try entries(reader, KeyRange(prefix: bytes("key/"))),
                 CounterValue.decode(try reader.get(count))
             )
         }

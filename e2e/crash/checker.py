@@ -52,8 +52,12 @@ def observe(client: wire.Client, record: BlobRecord) -> Found:
     blocks = expect(client.call("GET", target(comp="blocklist", blocklisttype="all")), "block list", 200, 404)
     if blocks.status == 200:
         tree = xml(blocks)
-        found.committed = [(b.findtext("Name"), int(b.findtext("Size"))) for b in tree.iterfind("CommittedBlocks/Block")]
-        found.uncommitted = {b.findtext("Name"): int(b.findtext("Size")) for b in tree.iterfind("UncommittedBlocks/Block")}
+        found.committed = [
+            (b.findtext("Name"), int(b.findtext("Size"))) for b in tree.iterfind("CommittedBlocks/Block")
+        ]
+        found.uncommitted = {
+            b.findtext("Name"): int(b.findtext("Size")) for b in tree.iterfind("UncommittedBlocks/Block")
+        }
     if found.head.status == 200:
         answer = expect(client.call("GET", target(comp="tags")), "tags", 200)
         found.tags = {t.findtext("Key"): t.findtext("Value") or "" for t in xml(answer).iter("Tag")}
@@ -147,8 +151,11 @@ def verify_bytes(client: wire.Client, record: BlobRecord, blob: Blob) -> None:
     wrong = comparison.end()
     if answer.status != 200 or wrong or answer.get("etag") != blob.etag or answer.metadata() != dict(blob.metadata):
         record.note(f"verify: GET -> {answer} {wrong}")
-        raise violation(record, f"read back: GET: {answer}, bytes: {wrong or 'right'}, ETag {answer.get('etag')}, "
-                                f"metadata {answer.metadata()}")
+        raise violation(
+            record,
+            f"read back: GET: {answer}, bytes: {wrong or 'right'}, ETag {answer.get('etag')}, "
+            f"metadata {answer.metadata()}",
+        )
 
 
 def listed(state: State) -> Listed | None:
@@ -158,7 +165,9 @@ def listed(state: State) -> Listed | None:
     return Listed(None) if state.staged else None
 
 
-def read_listing(client: wire.Client, page: int, include: str = "metadata,tags,uncommittedblobs") -> tuple[dict[str, Listed], list[str]]:
+def read_listing(
+    client: wire.Client, page: int, include: str = "metadata,tags,uncommittedblobs"
+) -> tuple[dict[str, Listed], list[str]]:
     """All names of the container by pages, and complaints about the listing itself."""
     entries: dict[str, Listed] = {}
     complaints: list[str] = []
@@ -188,8 +197,12 @@ def entry(blob: ElementTree.Element) -> Listed:
         return Listed(None)
     metadata = {item.tag.lower(): item.text or "" for item in blob.iterfind("Metadata/*")}
     tags = {tag.findtext("Key") or "": tag.findtext("Value") or "" for tag in blob.iterfind("Tags/TagSet/Tag")}
-    return Listed(int(blob.findtext("Properties/Content-Length") or -1), '"' + etag.strip('"') + '"',
-                  tuple(sorted(metadata.items())), tuple(sorted(tags.items())))
+    return Listed(
+        int(blob.findtext("Properties/Content-Length") or -1),
+        '"' + etag.strip('"') + '"',
+        tuple(sorted(metadata.items())),
+        tuple(sorted(tags.items())),
+    )
 
 
 def compare_listing(expected: dict[str, Listed], entries: dict[str, Listed], complaints: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import random
 import uuid
 from collections import Counter
 from dataclasses import replace
-from typing import Callable
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 import wire
@@ -40,8 +40,9 @@ class ContainerWriter:
         state = record.state
         if not state.exists:
             return self.create(record)
-        action = self.rng.choices(["metadata", "put", "put", "put", "remove", "lease", "delete", "delete_refused"],
-                                  [2, 4, 4, 4, 2, 2, 3, 1])[0]
+        action = self.rng.choices(
+            ["metadata", "put", "put", "put", "remove", "lease", "delete", "delete_refused"], [2, 4, 4, 4, 2, 2, 3, 1]
+        )[0]
         getattr(self, action)(record, state)
 
     def target(self, record: ContainerRecord, blob: str | None = None, **query: str) -> str:
@@ -49,8 +50,18 @@ class ContainerWriter:
             return wire.target_of(self.account.name, record.name, blob, **query)
         return wire.target_of(self.account.name, record.name, restype="container", **query)
 
-    def request(self, record: ContainerRecord, text: str, method: str, target: str, headers: list[tuple[str, str]],
-                body: bytes | None, expect: int, change: Change | None, code: str | None = None) -> None:
+    def request(
+        self,
+        record: ContainerRecord,
+        text: str,
+        method: str,
+        target: str,
+        headers: list[tuple[str, str]],
+        body: bytes | None,
+        expect: int,
+        change: Change | None,
+        code: str | None = None,
+    ) -> None:
         try:
             answer = self.client.call(method, target, headers, body)
         except wire.Broken as broken:
@@ -66,34 +77,69 @@ class ContainerWriter:
             raise violation(record, f"{text}: got {answer}, expected {expect} {code or ''}: {answer.body[:300]!r}")
         self.counts[text.split(" ")[0]] += 1
         if change is not None:
-            record.allowed = [replace(new, etag=answer.get("etag")) if new.exists and new.etag is None else new
-                              for old in record.allowed for new in change(old)]
+            record.allowed = [
+                replace(new, etag=answer.get("etag")) if new.exists and new.etag is None else new
+                for old in record.allowed
+                for new in change(old)
+            ]
 
     def create(self, record: ContainerRecord) -> None:
         metadata = {"life": str(self.rng.getrandbits(32))}
         after = ContainerState(True, metadata)
-        self.request(record, f"create life={metadata['life']}", "PUT", self.target(record),
-                     [("x-ms-meta-life", metadata["life"])], b"", 201, lambda _: [after])
+        self.request(
+            record,
+            f"create life={metadata['life']}",
+            "PUT",
+            self.target(record),
+            [("x-ms-meta-life", metadata["life"])],
+            b"",
+            201,
+            lambda _: [after],
+        )
 
     def metadata(self, record: ContainerRecord, state: ContainerState) -> None:
         metadata = {"life": str(self.rng.getrandbits(32)), "more": "yes"}
         headers = [(f"x-ms-meta-{key}", value) for key, value in metadata.items()]
-        self.request(record, f"metadata life={metadata['life']}", "PUT", self.target(record, comp="metadata"), headers, b"", 200,
-                     lambda s: [replace(s, metadata=metadata, etag=None)])
+        self.request(
+            record,
+            f"metadata life={metadata['life']}",
+            "PUT",
+            self.target(record, comp="metadata"),
+            headers,
+            b"",
+            200,
+            lambda s: [replace(s, metadata=metadata, etag=None)],
+        )
 
     def put(self, record: ContainerRecord, state: ContainerState) -> None:
         self.seeds += 1
         name = f"p{self.rng.randint(0, 2)}/k{self.rng.randint(0, 9)}"
         piece = Piece(self.seeds, self.rng.randint(1, 40_000))
         headers = [("x-ms-blob-type", "BlockBlob"), ("x-ms-meta-recipe", recipe([piece]))]
-        self.request(record, f"put {name} {piece}", "PUT", self.target(record, name), headers, b"".join(stream([piece])), 201,
-                     lambda s: [replace(s, blobs={**s.blobs, name: piece})])
+        self.request(
+            record,
+            f"put {name} {piece}",
+            "PUT",
+            self.target(record, name),
+            headers,
+            b"".join(stream([piece])),
+            201,
+            lambda s: [replace(s, blobs={**s.blobs, name: piece})],
+        )
 
     def remove(self, record: ContainerRecord, state: ContainerState) -> None:
         if state.blobs:
             name = self.rng.choice(sorted(state.blobs))
-            self.request(record, f"remove {name}", "DELETE", self.target(record, name), [], None, 202,
-                         lambda s: [replace(s, blobs={k: v for k, v in s.blobs.items() if k != name})])
+            self.request(
+                record,
+                f"remove {name}",
+                "DELETE",
+                self.target(record, name),
+                [],
+                None,
+                202,
+                lambda s: [replace(s, blobs={k: v for k, v in s.blobs.items() if k != name})],
+            )
 
     def lease(self, record: ContainerRecord, state: ContainerState) -> None:
         if state.lease is None:
@@ -102,8 +148,16 @@ class ContainerWriter:
         else:
             new = None
             headers = [("x-ms-lease-action", "release"), ("x-ms-lease-id", state.lease)]
-        self.request(record, f"lease {headers[0][1]} {new or ''}", "PUT", self.target(record, comp="lease"), headers, b"",
-                     201 if new else 200, lambda s: [replace(s, lease=new)])
+        self.request(
+            record,
+            f"lease {headers[0][1]} {new or ''}",
+            "PUT",
+            self.target(record, comp="lease"),
+            headers,
+            b"",
+            201 if new else 200,
+            lambda s: [replace(s, lease=new)],
+        )
 
     def delete(self, record: ContainerRecord, state: ContainerState) -> None:
         headers = [("x-ms-lease-id", state.lease)] if state.lease else []
@@ -111,7 +165,17 @@ class ContainerWriter:
 
     def delete_refused(self, record: ContainerRecord, state: ContainerState) -> None:
         if state.lease:
-            self.request(record, "delete without the lease id", "DELETE", self.target(record), [], None, 412, None, "LeaseIdMissing")
+            self.request(
+                record,
+                "delete without the lease id",
+                "DELETE",
+                self.target(record),
+                [],
+                None,
+                412,
+                None,
+                "LeaseIdMissing",
+            )
 
     # After a restart
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
-from typing import Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 PAGE_BYTES = 4096
 TAG_BYTES = 16
@@ -89,7 +89,10 @@ class Comparison:
                     return
                 self._left = memoryview(chunk)
             count = min(len(part), len(self._left))
-            got, expected = part[:count].tobytes(), self._left[:count].tobytes()  # bytes compare by memcmp, views do not
+            got, expected = (
+                part[:count].tobytes(),
+                self._left[:count].tobytes(),
+            )  # bytes compare by memcmp, views do not
             if got != expected:
                 self.difference = self._describe(got, expected)
                 return
@@ -99,7 +102,7 @@ class Comparison:
     def _describe(self, got: bytes, expected: bytes) -> str:
         at = next(i for i in range(len(got)) if got[i] != expected[i])
         kind = "zeroes" if not any(got[at : at + 64]) else "other bytes"
-        return f"{kind} from offset {self.offset + at}: {got[at:at + 24].hex()} instead of {expected[at:at + 24].hex()}"
+        return f"{kind} from offset {self.offset + at}: {got[at : at + 24].hex()} instead of {expected[at : at + 24].hex()}"
 
     def end(self) -> str | None:
         """The first difference, or None if all bytes came and were right."""

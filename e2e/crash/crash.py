@@ -67,12 +67,23 @@ class Crash:
                 raise Red(f"create container: {answer}: {answer.body[:300]!r}")
             options = frozenset(["copy"] if self.copies(client) else [])
             self.has_tag_index = not isinstance(find_by_tag(client, 0), wire.Answer)
-        print(f"server-side copy: {'in the mix' if options else 'not offered, left out'}; "
-              f"tag index: {'checked' if self.has_tag_index else 'not offered, left out'}", flush=True)
+        print(
+            f"server-side copy: {'in the mix' if options else 'not offered, left out'}; "
+            f"tag index: {'checked' if self.has_tag_index else 'not offered, left out'}",
+            flush=True,
+        )
         context = multiprocessing.get_context("fork")
         for process in range(self.arguments.processes):
             here, there = context.Pipe()
-            arguments = (process, self.arguments.writers, self.arguments.names, self.arguments.seed, "127.0.0.1", self.node.port, options)
+            arguments = (
+                process,
+                self.arguments.writers,
+                self.arguments.names,
+                self.arguments.seed,
+                "127.0.0.1",
+                self.node.port,
+                options,
+            )
             worker = context.Process(target=serve, args=(there, *arguments), daemon=True)
             worker.start()
             self.processes.append(worker)
@@ -124,7 +135,9 @@ class Crash:
             found.append(pipe.recv())
         violations = [text for report in found for text in report.violations]
         if violations:
-            raise Red("\n\n".join(violations[:3]) + (f"\n\n… and {len(violations) - 3} more" if len(violations) > 3 else ""))
+            raise Red(
+                "\n\n".join(violations[:3]) + (f"\n\n… and {len(violations) - 3} more" if len(violations) > 3 else "")
+            )
         return found
 
     def cycle(self, number: int) -> None:
@@ -134,14 +147,18 @@ class Crash:
         if not self.node.alive:
             raise Red(f"the node ended by itself during the load of cycle {number}")
         last = number == self.arguments.cycles
-        ending = "killed" if last else self.rng.choices(["killed", "killed while draining", "terminated"], [80, 10, 10])[0]
+        ending = (
+            "killed" if last else self.rng.choices(["killed", "killed while draining", "terminated"], [80, 10, 10])[0]
+        )
         ended = time.monotonic()
         self.end(ending)
         reports = self.reports()
         for report in reports:
             self.counts += report.counts
             if report.gone is not None and report.gone < ended:
-                raise Red(f"a connection broke {ended - report.gone:.3f} s before the node was ended: {report.gone_reason}")
+                raise Red(
+                    f"a connection broke {ended - report.gone:.3f} s before the node was ended: {report.gone_reason}"
+                )
         if last or number % self.arguments.fsck_every == 0:
             self.fsck()
         self.start()
@@ -193,15 +210,23 @@ class Crash:
             self.number = number
             self.cycle(number)
             if number % 10 == 0 or number == self.arguments.cycles:
-                print(f"{number} of {self.arguments.cycles} cycles, {sum(self.counts.values())} operations, "
-                      f"{time.monotonic() - began:.0f} s", flush=True)
+                print(
+                    f"{number} of {self.arguments.cycles} cycles, {sum(self.counts.values())} operations, "
+                    f"{time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
         if self.node.terminate() != 0:
             raise Red("SIGTERM did not end the idle node with 0")
         self.fsck()
         print("operations: " + ", ".join(f"{name} {count}" for name, count in self.counts.most_common()))
-        print("endings: " + ", ".join(f"{name} {count}" for name, count in self.endings.most_common())
-              + f"; fsck clean {self.fsck_runs} times; slowest start {self.slowest_start:.2f} s")
-        print(f"crash: {self.arguments.cycles} cycles green in {time.monotonic() - began:.1f} s, seed {self.arguments.seed}")
+        print(
+            "endings: "
+            + ", ".join(f"{name} {count}" for name, count in self.endings.most_common())
+            + f"; fsck clean {self.fsck_runs} times; slowest start {self.slowest_start:.2f} s"
+        )
+        print(
+            f"crash: {self.arguments.cycles} cycles green in {time.monotonic() - began:.1f} s, seed {self.arguments.seed}"
+        )
 
     def close(self) -> None:
         for worker in self.processes:
@@ -225,8 +250,11 @@ def parse() -> argparse.Namespace:
 
 
 def repeat_command(arguments: argparse.Namespace) -> str:
-    given = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in vars(arguments).items()
-             if value not in ("", False, True)]
+    given = [
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+        for name, value in vars(arguments).items()
+        if value not in ("", False, True)
+    ]
     return f"python3 e2e/crash/crash.py {' '.join(given)}"
 
 

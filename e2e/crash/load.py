@@ -60,7 +60,12 @@ class Reader:
 
     def list_page(self) -> None:
         record = self.rng.choice(list(self.rng.choice(self.writers).records.values()))
-        query = {"restype": "container", "comp": "list", "include": "metadata", "prefix": record.name.split("/")[0] + "/"}
+        query = {
+            "restype": "container",
+            "comp": "list",
+            "include": "metadata",
+            "prefix": record.name.split("/")[0] + "/",
+        }
         answer = self.client.call("GET", self.client.target(CONTAINER, **query))
         self.counts["foreign list"] += 1
         if answer.status == 503:
@@ -76,7 +81,9 @@ class Reader:
 
 
 class Load:
-    def __init__(self, process: int, writers: int, names: int, seed: int, host: str, port: int, options: frozenset[str]):
+    def __init__(
+        self, process: int, writers: int, names: int, seed: int, host: str, port: int, options: frozenset[str]
+    ):
         self.writers = [Writer(process * writers + n, seed, names, host, port, options) for n in range(writers)]
         self.containers = ContainerWriter(process, seed, host, port)
         self.readers = [Reader(seed, process, self.writers, host, port)]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import Callable, Generic, Mapping, TypeVar
+from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
 
 from content import Piece, total
 
@@ -47,12 +48,18 @@ class State:
         return {key: next(iter(may)) for key, may in self.staged.items() if len(may) == 1 and None not in may}  # type: ignore[misc]
 
     def __str__(self) -> str:
-        staged = f", staged {{{', '.join(f'{k}: {sorted(map(str, v))}' for k, v in self.staged.items())}}}" if self.staged else ""
+        staged = (
+            f", staged {{{', '.join(f'{k}: {sorted(map(str, v))}' for k, v in self.staged.items())}}}"
+            if self.staged
+            else ""
+        )
         if self.blob is None:
             return "absent" + staged
         b = self.blob
-        return (f"{b.length} bytes in {len(b.pieces)} pieces, {len(b.blocks)} blocks, etag {b.etag}, metadata {dict(b.metadata)}, "
-                f"tags {dict(b.tags)}, properties {dict(b.properties)}, tier {b.tier}, lease {b.lease}{staged}")
+        return (
+            f"{b.length} bytes in {len(b.pieces)} pieces, {len(b.blocks)} blocks, etag {b.etag}, metadata {dict(b.metadata)}, "
+            f"tags {dict(b.tags)}, properties {dict(b.properties)}, tier {b.tier}, lease {b.lease}{staged}"
+        )
 
 
 Change = Callable[[State], list[State]]
@@ -132,8 +139,10 @@ class BlobRecord(Record[State]):
         """Applies the change. Returns a complaint if a renewed ETag is missing or is not a new one."""
         after = [new for state in self.allowed for new in change(state)]
         renewed = [s.blob is not None and s.blob.etag is None for s in after]
-        self.allowed = [replace(s, blob=replace(s.blob, etag=etag, last_modified=last_modified)) if new else s  # type: ignore[type-var]
-                        for s, new in zip(after, renewed)]
+        self.allowed = [
+            replace(s, blob=replace(s.blob, etag=etag, last_modified=last_modified)) if new else s  # type: ignore[type-var]
+            for s, new in zip(after, renewed)
+        ]
         if not any(renewed):
             return None
         if etag is None or last_modified is None:

@@ -90,7 +90,10 @@ class Store:
                 self.put(key, value)
             kept = [c for c in changes if not (FAULT == "list" and c[1] is None)]
             if FAULT in ("lease", "tags"):
-                kept = [(k, {**v, FAULT: None if FAULT == "lease" else {}}) if k[0] == "blob" and v else (k, v) for k, v in kept]
+                kept = [
+                    (k, {**v, FAULT: None if FAULT == "lease" else {}}) if k[0] == "blob" and v else (k, v)
+                    for k, v in kept
+                ]
             record = pickle.dumps(kept)
             framed = struct.pack("<II", len(record), zlib.crc32(record)) + record
             if FAULT == "lose":
@@ -139,7 +142,9 @@ class Handler(BaseHTTPRequestHandler):
         blob = urllib.parse.unquote(rest[0]) if rest else None
         self.left = int(self.headers.get("Content-Length") or 0)
         try:
-            operation = "_".join(filter(None, [self.command.lower(), "blob" if blob else "container", self.query.get("comp")]))
+            operation = "_".join(
+                filter(None, [self.command.lower(), "blob" if blob else "container", self.query.get("comp")])
+            )
             method = getattr(self, operation, None)
             if method is None:
                 raise Refused(501, "NotImplemented")
@@ -209,12 +214,28 @@ class Handler(BaseHTTPRequestHandler):
     def drop_staged(self, container: str, blob: str) -> list[tuple[tuple, None]]:
         return [(("staged", container, blob, block), None) for block in self.staged(container, blob)]
 
-    def write(self, container: str, blob: str, extents: list[tuple[str, int]], blocks: list, properties: dict[str, str],
-              status: int = 201, extra: dict[str, str] | None = None) -> None:
+    def write(
+        self,
+        container: str,
+        blob: str,
+        extents: list[tuple[str, int]],
+        blocks: list,
+        properties: dict[str, str],
+        status: int = 201,
+        extra: dict[str, str] | None = None,
+    ) -> None:
         old = self.check_write(container, blob)
         tags = dict(urllib.parse.parse_qsl(self.headers.get("x-ms-tags", "")))
-        new = {**self.store.etag(), "extents": extents, "blocks": blocks, "metadata": self.metadata(), "properties": properties,
-               "tags": tags, "lease": old.get("lease"), "tier": self.headers.get("x-ms-access-tier") or old.get("tier", "Hot")}
+        new = {
+            **self.store.etag(),
+            "extents": extents,
+            "blocks": blocks,
+            "metadata": self.metadata(),
+            "properties": properties,
+            "tags": tags,
+            "lease": old.get("lease"),
+            "tier": self.headers.get("x-ms-access-tier") or old.get("tier", "Hot"),
+        }
         self.store.commit((("blob", container, blob), new), *self.drop_staged(container, blob))
         self.answer(status, {"ETag": new["ETag"], "Last-Modified": new["Last-Modified"], **(extra or {})})
 
@@ -244,7 +265,15 @@ class Handler(BaseHTTPRequestHandler):
         _, _, from_container, from_blob = path.split("/", 3)
         with self.store.lock:
             source = self.blob(from_container, from_blob)
-            self.write(container, blob, source["extents"], source["blocks"], source["properties"], 202, {"x-ms-copy-status": "success"})
+            self.write(
+                container,
+                blob,
+                source["extents"],
+                source["blocks"],
+                source["properties"],
+                202,
+                {"x-ms-copy-status": "success"},
+            )
 
     def put_blob_block(self, container: str, blob: str) -> None:
         block, extent = self.query["blockid"], self.extent()
@@ -259,7 +288,9 @@ class Handler(BaseHTTPRequestHandler):
         tree = ElementTree.fromstring(self.body())
         with self.store.lock:
             staged = self.staged(container, blob)
-            committed = {b: (e, s) for b, e, s in (self.store.values.get(("blob", container, blob)) or {"blocks": []})["blocks"]}
+            committed = {
+                b: (e, s) for b, e, s in (self.store.values.get(("blob", container, blob)) or {"blocks": []})["blocks"]
+            }
             blocks = []
             for item in tree:
                 places = {"Latest": {**committed, **staged}, "Committed": committed, "Uncommitted": staged}[item.tag]
@@ -317,9 +348,15 @@ class Handler(BaseHTTPRequestHandler):
         with self.store.lock:
             found = self.blob(container, blob)
             data = b"".join(self.read(extent) for extent, _ in found["extents"]) if self.command == "GET" else b""
-        headers = {**found["metadata"], **found["properties"], "ETag": found["ETag"], "Last-Modified": found["Last-Modified"],
-                   "x-ms-lease-status": "locked" if found["lease"] else "unlocked", "x-ms-access-tier": found["tier"],
-                   **({"x-ms-tag-count": str(len(found["tags"]))} if found["tags"] else {})}
+        headers = {
+            **found["metadata"],
+            **found["properties"],
+            "ETag": found["ETag"],
+            "Last-Modified": found["Last-Modified"],
+            "x-ms-lease-status": "locked" if found["lease"] else "unlocked",
+            "x-ms-access-tier": found["tier"],
+            **({"x-ms-tag-count": str(len(found["tags"]))} if found["tags"] else {}),
+        }
         if self.command == "HEAD":
             headers["Content-Length"] = str(sum(size for _, size in found["extents"]))
         self.answer(200, headers, data)
@@ -341,13 +378,23 @@ class Handler(BaseHTTPRequestHandler):
     def get_blob_blocklist(self, container: str, blob: str) -> None:
         with self.store.lock:
             staged = self.staged(container, blob)
-            blocks = self.blob(container, blob)["blocks"] if not staged else (self.store.values.get(("blob", container, blob)) or {"blocks": []})["blocks"]
+            blocks = (
+                self.blob(container, blob)["blocks"]
+                if not staged
+                else (self.store.values.get(("blob", container, blob)) or {"blocks": []})["blocks"]
+            )
 
         def render(items: list[tuple[str, int]]) -> str:
             return "".join(f"<Block><Name>{block}</Name><Size>{size}</Size></Block>" for block, size in items)
 
-        self.answer(200, {}, (f"<BlockList><CommittedBlocks>{render([(b, s) for b, _, s in blocks])}</CommittedBlocks><UncommittedBlocks>"
-                              f"{render([(b, s) for b, (_, s) in sorted(staged.items())])}</UncommittedBlocks></BlockList>").encode())
+        self.answer(
+            200,
+            {},
+            (
+                f"<BlockList><CommittedBlocks>{render([(b, s) for b, _, s in blocks])}</CommittedBlocks><UncommittedBlocks>"
+                f"{render([(b, s) for b, (_, s) in sorted(staged.items())])}</UncommittedBlocks></BlockList>"
+            ).encode(),
+        )
 
     # Containers
 
@@ -356,7 +403,9 @@ class Handler(BaseHTTPRequestHandler):
             if ("container", container) in self.store.values:
                 raise Refused(409, "ContainerAlreadyExists")
             new = {**self.store.etag(), "metadata": self.metadata(), "lease": None}
-            undead = [(("blob", *k[1:]), v) for k, v in self.store.values.items() if k[0] == "undead" and k[1] == container]
+            undead = [
+                (("blob", *k[1:]), v) for k, v in self.store.values.items() if k[0] == "undead" and k[1] == container
+            ]
             self.store.commit((("container", container), new), *undead)
             self.answer(201, {"ETag": new["ETag"]})
 
@@ -374,13 +423,24 @@ class Handler(BaseHTTPRequestHandler):
         with self.store.lock:
             self.check_lease(self.store.values["container", container])
             inside = [key for key in self.store.values if key[0] in ("blob", "staged") and key[1] == container]
-            undead = [(("undead", *key[1:]), self.store.values[key]) for key in inside if FAULT == "undead" and key[0] == "blob"]
+            undead = [
+                (("undead", *key[1:]), self.store.values[key])
+                for key in inside
+                if FAULT == "undead" and key[0] == "blob"
+            ]
             self.store.commit((("container", container), None), *((key, None) for key in inside), *undead)
         self.answer(202)
 
     def get_container(self, container: str, _: None) -> None:
         found = self.store.values["container", container]
-        self.answer(200, {**found["metadata"], "ETag": found["ETag"], "x-ms-lease-status": "locked" if found["lease"] else "unlocked"})
+        self.answer(
+            200,
+            {
+                **found["metadata"],
+                "ETag": found["ETag"],
+                "x-ms-lease-status": "locked" if found["lease"] else "unlocked",
+            },
+        )
 
     def get_container_list(self, container: str, _: None) -> None:
         include, prefix = self.query.get("include", ""), self.query.get("prefix", "")
@@ -394,20 +454,32 @@ class Handler(BaseHTTPRequestHandler):
         for name in page:
             blob = blobs[name]
             if blob is None:
-                entries.append(f"<Blob><Name>{escape(name)}</Name><Properties><Content-Length>0</Content-Length></Properties></Blob>")
+                entries.append(
+                    f"<Blob><Name>{escape(name)}</Name><Properties><Content-Length>0</Content-Length></Properties></Blob>"
+                )
                 continue
             metadata = "".join(f"<{k[10:]}>{v}</{k[10:]}>" for k, v in blob["metadata"].items())
             tags = "".join(f"<Tag><Key>{k}</Key><Value>{v}</Value></Tag>" for k, v in blob["tags"].items())
-            entries.append(f"<Blob><Name>{escape(name)}</Name><Properties><Etag>{escape(blob['ETag'])[1:-1]}</Etag><Content-Length>"
-                           f"{sum(s for _, s in blob['extents'])}</Content-Length></Properties><Metadata>{metadata}</Metadata>"
-                           f"<Tags><TagSet>{tags}</TagSet></Tags></Blob>")
+            entries.append(
+                f"<Blob><Name>{escape(name)}</Name><Properties><Etag>{escape(blob['ETag'])[1:-1]}</Etag><Content-Length>"
+                f"{sum(s for _, s in blob['extents'])}</Content-Length></Properties><Metadata>{metadata}</Metadata>"
+                f"<Tags><TagSet>{tags}</TagSet></Tags></Blob>"
+            )
         marker = page[-1] if len(page) < len(names) else ""
-        self.answer(200, {}, f"<EnumerationResults><Blobs>{''.join(entries)}</Blobs><NextMarker>{escape(marker)}</NextMarker></EnumerationResults>".encode())
+        self.answer(
+            200,
+            {},
+            f"<EnumerationResults><Blobs>{''.join(entries)}</Blobs><NextMarker>{escape(marker)}</NextMarker></EnumerationResults>".encode(),
+        )
 
     def get_container_blobs(self, container: str, _: None) -> None:
         key, value = re.fullmatch(r"\"(\w+)\" = '(\w+)'", self.query["where"]).groups()
         with self.store.lock:
-            names = [k[2] for k, v in self.store.values.items() if k[:2] == ("blob", container) and v["tags"].get(key) == value]
+            names = [
+                k[2]
+                for k, v in self.store.values.items()
+                if k[:2] == ("blob", container) and v["tags"].get(key) == value
+            ]
         blobs = "".join(f"<Blob><Name>{escape(name)}</Name></Blob>" for name in names)
         self.answer(200, {}, f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker/></EnumerationResults>".encode())
 
@@ -419,11 +491,21 @@ class Handler(BaseHTTPRequestHandler):
             lease = re.search(r"x-ms-lease-id: (\S+)", part)
             with self.store.lock:
                 old = self.blob(container, name)
-                status = "412 Precondition Failed" if old["lease"] and old["lease"] != (lease and lease[1]) else "202 Accepted"
+                status = (
+                    "412 Precondition Failed"
+                    if old["lease"] and old["lease"] != (lease and lease[1])
+                    else "202 Accepted"
+                )
                 if status.startswith("202"):
                     self.store.commit((("blob", container, name), None), *self.drop_staged(container, name))
-            parts.append(f"--batchresponse_1\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\nHTTP/1.1 {status}\r\n\r\n")
-        self.answer(202, {"Content-Type": "multipart/mixed; boundary=batchresponse_1"}, ("".join(parts) + "--batchresponse_1--").encode())
+            parts.append(
+                f"--batchresponse_1\r\nContent-Type: application/http\r\nContent-ID: {number}\r\n\r\nHTTP/1.1 {status}\r\n\r\n"
+            )
+        self.answer(
+            202,
+            {"Content-Type": "multipart/mixed; boundary=batchresponse_1"},
+            ("".join(parts) + "--batchresponse_1--").encode(),
+        )
 
 
 class Server(ThreadingHTTPServer):
@@ -432,10 +514,19 @@ class Server(ThreadingHTTPServer):
 
 
 def main() -> int:
+    if sys.argv[1] == "version":
+        print("stand-in")
+        return 0
     arguments = dict(zip(sys.argv[2::2], sys.argv[3::2]))
     store = Store(arguments["--data"])
     if sys.argv[1] == "fsck":
-        missing = [v for k, v in store.values.items() if k[0] == "blob" for e, _ in v["extents"] if not os.path.exists(store.path(e))]
+        missing = [
+            v
+            for k, v in store.values.items()
+            if k[0] == "blob"
+            for e, _ in v["extents"]
+            if not os.path.exists(store.path(e))
+        ]
         print(f"{len(missing)} blobs without bytes")
         return 1 if missing or FAULT == "fsck" else 0
     host, port = arguments["--listen"].split(":")

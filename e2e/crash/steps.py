@@ -83,7 +83,10 @@ class Steps:
     def tags(self) -> dict[str, str]:
         if self.rng.random() < 0.6:
             return {}
-        return {"shelf": str(self.rng.randint(0, 5)), **({"n": str(self.rng.randint(0, 999))} if self.rng.random() < 0.5 else {})}
+        return {
+            "shelf": str(self.rng.randint(0, 5)),
+            **({"n": str(self.rng.randint(0, 999))} if self.rng.random() < 0.5 else {}),
+        }
 
     @staticmethod
     def carried(metadata: dict[str, str], properties: dict[str, str], tags: dict[str, str]) -> list[tuple[str, str]]:
@@ -114,8 +117,15 @@ class Steps:
         if self.rng.random() < 0.2:
             headers += self.condition(state)
         blob = Blob(pieces, (), metadata, {**properties, "content-md5": digest}, tags, tier)
-        return Step(f"put blob {piece}, tags {tags}, tier {tier}", "PUT", self.target(name), headers,
-                    self.body(pieces), 201, writes(lambda _: blob))
+        return Step(
+            f"put blob {piece}, tags {tags}, tier {tier}",
+            "PUT",
+            self.target(name),
+            headers,
+            self.body(pieces),
+            201,
+            writes(lambda _: blob),
+        )
 
     @staticmethod
     def body(pieces: tuple[Piece, ...]) -> bytes | wire.Body:
@@ -134,13 +144,17 @@ class Steps:
         if block is None:
             known = committed + list(state.staged)
             block = self.rng.choice(known) if known and self.rng.random() < 0.25 else self.block_id()
-        length = next(size for size in iter(self.block_size, None) if size not in held)  # size tells staged pieces apart
+        length = next(
+            size for size in iter(self.block_size, None) if size not in held
+        )  # size tells staged pieces apart
         piece = self.fresh(length)
         headers = self.lease_of(state)
         if self.rng.random() < 0.3:
             headers.append(("Content-MD5", base64.b64encode(md5((piece,))).decode()))
         target = self.target(name, comp="block", blockid=block)
-        return Step(f"put block {block} {piece}", "PUT", target, headers, self.body((piece,)), 201, stages(block, piece))
+        return Step(
+            f"put block {block} {piece}", "PUT", target, headers, self.body((piece,)), 201, stages(block, piece)
+        )
 
     def block_id(self) -> str:
         self.number += 1
@@ -179,11 +193,22 @@ class Steps:
         """Copy Blob From URL inside the account: the extents are shared, so a later delete of one must spare the other."""
         metadata = self.metadata(origin.pieces)
         url = f"{endpoint}{self.target(source)}"
-        headers = [("x-ms-copy-source", url), ("x-ms-requires-sync", "true"),
-                   *self.carried(metadata, {}, {}), *self.lease_of(state)]
+        headers = [
+            ("x-ms-copy-source", url),
+            ("x-ms-requires-sync", "true"),
+            *self.carried(metadata, {}, {}),
+            *self.lease_of(state),
+        ]
         blob = Blob(origin.pieces, origin.blocks, metadata, origin.properties)
-        return Step(f"copy from {source} ({recipe(origin.pieces)})", "PUT", self.target(name), headers, b"", 202,
-                    writes(lambda _: blob))
+        return Step(
+            f"copy from {source} ({recipe(origin.pieces)})",
+            "PUT",
+            self.target(name),
+            headers,
+            b"",
+            202,
+            writes(lambda _: blob),
+        )
 
     # Writes of what surrounds the content
 
@@ -191,28 +216,51 @@ class Steps:
         assert state.blob is not None
         metadata = self.metadata(state.blob.pieces)
         headers = [*self.carried(metadata, {}, {}), *self.lease_of(state)]
-        return Step(f"set metadata step={metadata['step']}", "PUT", self.target(name, comp="metadata"), headers, b"", 200,
-                    alters(True, metadata=metadata))
+        return Step(
+            f"set metadata step={metadata['step']}",
+            "PUT",
+            self.target(name, comp="metadata"),
+            headers,
+            b"",
+            200,
+            alters(True, metadata=metadata),
+        )
 
     def set_properties(self, name: str, state: State) -> Step:
         properties = self.properties()
         if self.rng.random() < 0.5:
             properties["content-md5"] = base64.b64encode(self.rng.randbytes(16)).decode()
         headers = [*self.carried({}, properties, {}), *self.lease_of(state)]
-        return Step(f"set properties {properties}", "PUT", self.target(name, comp="properties"), headers, b"", 200,
-                    alters(True, properties=properties))
+        return Step(
+            f"set properties {properties}",
+            "PUT",
+            self.target(name, comp="properties"),
+            headers,
+            b"",
+            200,
+            alters(True, properties=properties),
+        )
 
     def set_tags(self, name: str, state: State) -> Step:
         tags = {"shelf": str(self.rng.randint(0, 5))} if self.rng.random() < 0.8 else {}
         items = "".join(f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags.items())
         xml = f'<?xml version="1.0" encoding="utf-8"?><Tags><TagSet>{items}</TagSet></Tags>'.encode()
-        return Step(f"set tags {tags}", "PUT", self.target(name, comp="tags"), self.lease_of(state), xml, 204,
-                    alters(False, tags=tags))
+        return Step(
+            f"set tags {tags}",
+            "PUT",
+            self.target(name, comp="tags"),
+            self.lease_of(state),
+            xml,
+            204,
+            alters(False, tags=tags),
+        )
 
     def set_tier(self, name: str, state: State) -> Step:
         tier = self.rng.choice(TIERS)
         headers = [("x-ms-access-tier", tier), *self.lease_of(state)]
-        return Step(f"set tier {tier}", "PUT", self.target(name, comp="tier"), headers, b"", 200, alters(False, tier=tier))
+        return Step(
+            f"set tier {tier}", "PUT", self.target(name, comp="tier"), headers, b"", 200, alters(False, tier=tier)
+        )
 
     def delete(self, name: str, state: State) -> Step:
         return Step("delete", "DELETE", self.target(name), self.lease_of(state), None, 202, deletes)
@@ -234,8 +282,15 @@ class Steps:
                 headers.append(("x-ms-proposed-lease-id", new))
             status = 202 if action == "break" else 200
             after = {"renew": held, "change": new}.get(action)
-        return Step(f"lease {headers[0][1]} {held or ''} -> {after}", "PUT", self.target(name, comp="lease"), headers, b"", status,
-                    alters(False, lease=after))
+        return Step(
+            f"lease {headers[0][1]} {held or ''} -> {after}",
+            "PUT",
+            self.target(name, comp="lease"),
+            headers,
+            b"",
+            status,
+            alters(False, lease=after),
+        )
 
     # What the node must refuse: the refusal proves that it still knows
 
@@ -243,10 +298,21 @@ class Steps:
         blob = state.blob
         if blob is None:
             headers = [("x-ms-meta-recipe", "never")]
-            return Step("set metadata of nothing", "PUT", self.target(name, comp="metadata"), headers, b"", 404, None, "BlobNotFound")
+            return Step(
+                "set metadata of nothing",
+                "PUT",
+                self.target(name, comp="metadata"),
+                headers,
+                b"",
+                404,
+                None,
+                "BlobNotFound",
+            )
         if blob.lease:
             wrong = replace(blob, lease=None)
             step = self.rng.choice([self.set_metadata, self.delete])(name, State(wrong))
-            return replace(step, text=f"{step.text} without the lease id", expect=412, change=None, code="LeaseIdMissing")
+            return replace(
+                step, text=f"{step.text} without the lease id", expect=412, change=None, code="LeaseIdMissing"
+            )
         headers = [("x-ms-blob-type", "BlockBlob"), ("If-None-Match", "*")]
         return Step("create what exists", "PUT", self.target(name), headers, b"never", 409, None, "BlobAlreadyExists")

@@ -1,6 +1,6 @@
 """The crash checker must be able to turn red: run against the stand-in, sound and with each of its faults.
 
-    python3 -m unittest e2e/crash/test_checker.py
+python3 -m unittest e2e/crash/test_checker.py
 """
 
 import os
@@ -34,8 +34,18 @@ SIGNS = {
 def run(fault, cycles, seed=7):
     environment = {**os.environ, "FOREBAY_BIN": os.path.join(HERE, "standin.py"), "STANDIN_FAULT": fault}
     environment.pop("FOREBAY_E2E_KEEP", None)
-    command = [sys.executable, os.path.join(HERE, "crash.py"), "--cycles", str(cycles), "--seed", str(seed), "--processes", "2",
-               "--longest", "1.2"]
+    command = [
+        sys.executable,
+        os.path.join(HERE, "crash.py"),
+        "--cycles",
+        str(cycles),
+        "--seed",
+        str(seed),
+        "--processes",
+        "2",
+        "--longest",
+        "1.2",
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     for kept in re.findall(r"^kept (\S+)$", done.stdout, re.MULTILINE):
         shutil.rmtree(kept, ignore_errors=True)

@@ -30,7 +30,9 @@ class Writer:
         self.others = [wire.Client(host, port, self.account) for _ in range(3)]
         self.steps = Steps(self.account.name, index + 1, self.rng, options)
         self.options = options
-        self.records = {name: BlobRecord(name) for name in (f"w{index:02}/{'a' if n % 2 else 'b'}/n{n:02}" for n in range(names))}
+        self.records = {
+            name: BlobRecord(name) for name in (f"w{index:02}/{'a' if n % 2 else 'b'}/n{n:02}" for n in range(names))
+        }
         self.counts: Counter[str] = Counter()
 
     def work(self) -> NodeGone:
@@ -53,12 +55,33 @@ class Writer:
     @staticmethod
     def menu(state: State) -> tuple[list[str], list[int]]:
         if state.blob is None:
-            weights = {"put_blob": 45, "put_block": 12, "many_blocks": 12, "put_block_list": 20 if state.staged else 2, "refused": 3,
-                       "copy": 6, "abort": 3}
+            weights = {
+                "put_blob": 45,
+                "put_block": 12,
+                "many_blocks": 12,
+                "put_block_list": 20 if state.staged else 2,
+                "refused": 3,
+                "copy": 6,
+                "abort": 3,
+            }
         else:
-            weights = {"put_blob": 22, "put_block": 6, "many_blocks": 10, "put_block_list": 16 if state.staged else 5,
-                       "set_metadata": 8, "set_properties": 5, "set_tags": 6, "set_tier": 3, "delete": 7, "lease": 7, "refused": 3,
-                       "copy": 4, "batch": 2, "abort": 3, "read": 6}
+            weights = {
+                "put_blob": 22,
+                "put_block": 6,
+                "many_blocks": 10,
+                "put_block_list": 16 if state.staged else 5,
+                "set_metadata": 8,
+                "set_properties": 5,
+                "set_tags": 6,
+                "set_tier": 3,
+                "delete": 7,
+                "lease": 7,
+                "refused": 3,
+                "copy": 4,
+                "batch": 2,
+                "abort": 3,
+                "read": 6,
+            }
         return list(weights), list(weights.values())
 
     # One request on one name
@@ -183,9 +206,13 @@ class Writer:
         boundary = f"batch_{self.rng.getrandbits(64):016x}"
         parts = []
         for number, (_, step) in enumerate(steps):
-            headers = wire.signed(self.account, "DELETE", step.target, [*step.headers, ("Content-Length", "0")], version=None)
-            parts.append(f"--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: {number}\r\n\r\n"
-                         + wire.head_bytes("DELETE", step.target, headers).decode())
+            headers = wire.signed(
+                self.account, "DELETE", step.target, [*step.headers, ("Content-Length", "0")], version=None
+            )
+            parts.append(
+                f"--{boundary}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: {number}\r\n\r\n"
+                + wire.head_bytes("DELETE", step.target, headers).decode()
+            )
         body = ("".join(parts) + f"--{boundary}--\r\n").encode()
         target = wire.target_of(self.account.name, CONTAINER, restype="container", comp="batch")
         try:

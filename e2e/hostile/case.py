@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from dataclasses import dataclass
-from typing import Callable, Iterable
+from collections.abc import Callable, Iterable
 from xml.etree import ElementTree
 
 import wire
@@ -14,6 +14,8 @@ import wire
 CONTAINER = "box"
 SEED_BLOB = "seed"
 SEED_BYTES = b"forebay" * 100
+# In these groups the connection is watched after the answer, for a second one that nobody asked for.
+WATCHED_GROUPS = ("request line", "header", "length", "chunks", "smuggling", "sound")
 QUIET_SECONDS = 0.4
 ANSWER_SECONDS = 20.0
 # Texts of the node's own machine: an answer that holds one leaks.
@@ -36,9 +38,19 @@ class Context:
     def blob(self, name: str = SEED_BLOB, **query: str | int) -> str:
         return self.target(CONTAINER, name, **query)
 
-    def head(self, method: str, target: str, headers: wire.Headers = (), length: int | None = None, sign: bool = True,
-             unsigned: wire.Headers = (), host: bool = True, version: str | None = wire.API_VERSION,
-             date: str | None = None, http: str = "HTTP/1.1") -> bytes:
+    def head(
+        self,
+        method: str,
+        target: str,
+        headers: wire.Headers = (),
+        length: int | None = None,
+        sign: bool = True,
+        unsigned: wire.Headers = (),
+        host: bool = True,
+        version: str | None = wire.API_VERSION,
+        date: str | None = None,
+        http: str = "HTTP/1.1",
+    ) -> bytes:
         """`unsigned` headers are added after the signature was made."""
         given = [("Host", f"{self.host}:{self.port}")] if host else []
         given += headers
@@ -48,7 +60,9 @@ class Context:
             given = wire.signed(self.account, method, target, given, version=version, date=date)
         return wire.head_bytes(method, target, [*given, *unsigned], http)
 
-    def request(self, method: str, target: str, headers: wire.Headers = (), body: bytes | None = None, **options) -> bytes:
+    def request(
+        self, method: str, target: str, headers: wire.Headers = (), body: bytes | None = None, **options
+    ) -> bytes:
         """A whole request; a body, also an empty one, brings a Content-Length."""
         return self.head(method, target, headers, None if body is None else len(body), **options) + (body or b"")
 
@@ -126,7 +140,7 @@ def converse(case: Case, context: Context) -> tuple[list[wire.Answer], str]:
                 raise wire.Hung(f"no answer within {ANSWER_SECONDS:.0f} s and no close") from None
             if connection.socket is None:
                 return answers, ""
-            if case.most_answers == 1 and len(answers) > 1 or len(answers) > case.most_answers:
+            if len(answers) > case.most_answers or case.group not in WATCHED_GROUPS:
                 return answers, ""
             connection.socket.settimeout(QUIET_SECONDS)
 

@@ -115,7 +115,12 @@ final class LocalExtentSink: ExtentSink {
         if let present = state.withLock({ $0.gathering }) {
             buffer = present
         } else {
-            buffer = services.buffers.take(expected: state.withLock { $0.expectedLength })
+            // Only the first buffer may be smaller than usual: a body longer than announced must not go on in crumbs.
+            let expected: Int64? = state.withLock { state in
+                defer { state.expectedLength = nil }
+                return state.expectedLength
+            }
+            buffer = services.buffers.take(expected: expected)
         }
         buffer.take(from: &rest)
         let isFull = buffer.isFull

@@ -40,7 +40,7 @@ final class WriteBufferPool: Sendable {
 
     /// Smaller than usual when the body is known to be.
     func take(expected: Int64?) -> WriteBuffer {
-        if let expected, expected < Int64(capacity) / 2 { return WriteBuffer(capacity: max(1, Int(expected))) }
+        if let expected, expected > 0, expected < Int64(capacity) / 2 { return WriteBuffer(capacity: Int(expected)) }
         return idle.withLock { $0.popLast() } ?? WriteBuffer(capacity: capacity)
     }
 

@@ -11,17 +11,23 @@ final class RocksDatabase: @unchecked Sendable {
     private let unsynced: OpaquePointer
     private let closed: Signal
 
+    /// `closed` fires when the handle is closed, or at once when there never was one. Blocks.
     static func open(
         directory: String, options: RocksOptions, isReadOnly: Bool, closed: Signal
     ) throws(StorageFailure) -> RocksDatabase {
-        let native = try NativeOptions(options, isReadOnly: isReadOnly)
-        let handle = try rocksCall("open") { error in
-            isReadOnly
-                ? rocksdb_open_for_read_only(native.pointer, directory, 0, error)
-                : rocksdb_open(native.pointer, directory, error)
+        do throws(StorageFailure) {
+            let native = try NativeOptions(options, isReadOnly: isReadOnly)
+            let handle = try rocksCall("open") { error in
+                isReadOnly
+                    ? rocksdb_open_for_read_only(native.pointer, directory, 0, error)
+                    : rocksdb_open(native.pointer, directory, error)
+            }
+            guard let handle else { throw StorageFailure(.internal, cause: "RocksDB open gave no handle") }
+            return RocksDatabase(handle: handle, closed: closed)
+        } catch {
+            closed.fire()
+            throw error
         }
-        guard let handle else { throw StorageFailure(.internal, cause: "RocksDB open gave neither handle nor error") }
-        return RocksDatabase(handle: handle, closed: closed)
     }
 
     private init(handle: OpaquePointer, closed: Signal) {
@@ -112,33 +118,5 @@ struct WriteBatch: ~Copyable {
         var size = 0
         _ = rocksdb_writebatch_data(pointer, &size)
         return size
-    }
-}
-
-/// Happens once; tasks can wait for it.
-final class Signal: Sendable {
-    private struct State {
-        var hasFired = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
-    }
-    private let state = Locked(State())
-
-    func fire() {
-        let waiters = state.withLock { state in
-            state.hasFired = true
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    func wait() async {
-        await withCheckedContinuation { continuation in
-            let hasFired = state.withLock { state in
-                if !state.hasFired { state.waiters.append(continuation) }
-                return state.hasFired
-            }
-            if hasFired { continuation.resume() }
-        }
     }
 }

@@ -60,41 +60,62 @@ package final class RocksMetadataStore: MetadataStore {
         write: @escaping CommitLoop.Write
     ) throws(StorageFailure) {
         let databaseClosed = Signal()
-        let database = try RocksDatabase.open(
-            directory: directory, options: options, isReadOnly: isReadOnly, closed: databaseClosed)
-        let header = try StoreHeader.load(from: database, isReadOnly: isReadOnly)
-        let snapshot = Snapshot(of: database, version: header.lastVersion)
-        let state = Locked(State(snapshot: snapshot))
-        let statistics = Locked(RocksStatistics())
-        let readers = try ReaderPool(threads: max(1, options.readerThreads), queue: options.readQueue)
+        let parts: Parts
         do {
-            committer =
-                isReadOnly
-                ? nil
-                : try Committer(
-                    CommitLoop(
-                        from: snapshot, versionCeiling: header.versionCeiling, options: options, freeSpace: freeSpace,
-                        statistics: statistics, write: write,
-                        publish: { newest in
-                            // The old snapshot goes out of the lock before it is let go: that takes a lock of RocksDB.
-                            _ = state.withLock { state in
-                                defer { state.snapshot = newest }
-                                return state.snapshot
-                            }
-                        }),
-                    options: options)
+            let database = { () throws(StorageFailure) in
+                try RocksDatabase.open(
+                    directory: directory, options: options, isReadOnly: isReadOnly, closed: databaseClosed)
+            }
+            parts = try Parts(database, options: options, isReadOnly: isReadOnly, freeSpace: freeSpace, write: write)
         } catch {
-            readers.close()
-            readers.join()
+            // Nothing refers to the database any more, but closing it goes on in a thread of its own.
+            databaseClosed.waitBlocking()
             throw error
         }
         self.options = options
-        self.state = state
-        self.statisticsSoFar = statistics
-        self.readers = readers
         self.databaseClosed = databaseClosed
+        state = parts.state
+        statisticsSoFar = parts.statistics
+        readers = parts.readers
+        committer = parts.committer
         lanes = ConflictLanes(lineLimit: options.commitQueue)
         becameIdle = Signal()
+    }
+
+    /// What an open store is made of; all of it or nothing.
+    private struct Parts {
+        let state: Locked<State>
+        let statistics = Locked(RocksStatistics())
+        let readers: ReaderPool
+        var committer: Committer?
+
+        init(
+            _ open: () throws(StorageFailure) -> RocksDatabase, options: RocksOptions, isReadOnly: Bool,
+            freeSpace: FreeSpace, write: @escaping CommitLoop.Write
+        ) throws(StorageFailure) {
+            let database = try open()
+            let header = try StoreHeader.load(from: database, isReadOnly: isReadOnly)
+            let snapshot = Snapshot(of: database, version: header.lastVersion)
+            let state = Locked(State(snapshot: snapshot))
+            self.state = state
+            readers = try ReaderPool(threads: max(1, options.readerThreads), queue: options.readQueue)
+            if isReadOnly { return }
+            let loop = CommitLoop(
+                from: snapshot, versionCeiling: header.versionCeiling, options: options, freeSpace: freeSpace,
+                statistics: statistics, write: write,
+                publish: { newest in
+                    // The old snapshot leaves the lock before it is let go: that takes a lock of RocksDB.
+                    _ = state.withLock { state in
+                        defer { state.snapshot = newest }
+                        return state.snapshot
+                    }
+                })
+            do { committer = try Committer(loop, options: options) } catch {
+                readers.close()
+                readers.join()
+                throw error
+            }
+        }
     }
 
     deinit {

@@ -14,7 +14,9 @@ struct StoreHeader {
     static func load(from database: RocksDatabase, isReadOnly: Bool) throws(StorageFailure) -> StoreHeader {
         let state = Snapshot(of: database, version: 0)
         guard let format = try state.get(ReservedKeys.format, .disk) else {
-            try create(in: database, state: state, isReadOnly: isReadOnly)
+            try requireEmpty(state)
+            // A crash may have come between the directory's creation and the first write.
+            if !isReadOnly { try create(in: database) }
             return StoreHeader(lastVersion: 0, versionCeiling: 0)
         }
         guard format == ReservedKeys.currentFormat else {
@@ -29,14 +31,15 @@ struct StoreHeader {
         return StoreHeader(lastVersion: first, versionCeiling: first)
     }
 
-    private static func create(
-        in database: RocksDatabase, state: Snapshot, isReadOnly: Bool
-    ) throws(StorageFailure) {
+    private static func requireEmpty(_ state: Snapshot) throws(StorageFailure) {
         let everything = KeyRange(from: [], to: Array(repeating: 0xFF, count: ReservedKeys.maximumKeyBytes + 1))
         let cursor = RangeCursor(in: everything, of: state, tier: .disk, recorder: nil, onFailure: { _ in })
-        guard try cursor.next() == nil, !isReadOnly else {
+        guard try cursor.next() == nil else {
             throw StorageFailure(.damaged, cause: "the directory holds a database that is no metadata store")
         }
+    }
+
+    private static func create(in database: RocksDatabase) throws(StorageFailure) {
         let batch = WriteBatch()
         batch.put(ReservedKeys.format, ReservedKeys.currentFormat)
         batch.put(ReservedKeys.version, Version(0).bigEndianBytes)

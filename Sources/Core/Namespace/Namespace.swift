@@ -32,7 +32,8 @@ package final class Namespace: Sendable {
     }
 
     package init(
-        metadata: any MetadataStore, extents: any ExtentStore, world: World, configuration: Configuration, logger: Logger
+        metadata: any MetadataStore, extents: any ExtentStore, world: World, configuration: Configuration,
+        logger: Logger
     ) {
         self.metadata = metadata
         self.extents = extents

@@ -125,6 +125,20 @@ package final class FrontDoor: Sendable {
         }
     }
 
+    /// Received and not yet taken by a service, over all connections: for tests.
+    func bufferedRequestBytes() async -> Int {
+        var total = 0
+        for loop in loops.values {
+            total += await withCheckedContinuation { continuation in
+                loop.eventLoop.execute {
+                    continuation.resume(
+                        returning: loop.connections.values.reduce(0) { $0 + $1.machine.pending.readableBytes })
+                }
+            }
+        }
+        return total
+    }
+
     private func onEachLoop(_ body: @escaping @Sendable (LoopState) -> Void) {
         for loop in loops.values { loop.eventLoop.execute { body(loop) } }
     }

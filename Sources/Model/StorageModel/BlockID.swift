@@ -3,7 +3,9 @@ package struct BlockID: Hashable, Sendable, Comparable {
     package let text: String
     /// The caller has checked that the text is Base64 of 1 to 64 bytes.
     package init(text: String) { self.text = text }
-    package static func < (left: Self, right: Self) -> Bool { left.text.utf8.lexicographicallyPrecedes(right.text.utf8) }
+    package static func < (left: Self, right: Self) -> Bool {
+        left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+    }
 }
 
 /// One entry of a Put Block List, in the blob's byte order.

@@ -117,7 +117,16 @@ package struct BlobName: Hashable, Sendable, Comparable, CustomStringConvertible
     }
 
     package var description: String { value }
-    package static func < (left: Self, right: Self) -> Bool { left.value.utf8.lexicographicallyPrecedes(right.value.utf8) }
+    package static func < (left: Self, right: Self) -> Bool {
+        left.value.utf8.lexicographicallyPrecedes(right.value.utf8)
+    }
+
+    // Texts that Unicode calls equivalent are equal in Swift; as names they are as different as their bytes.
+    package static func == (left: Self, right: Self) -> Bool { left.value.utf8.elementsEqual(right.value.utf8) }
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(value.utf8.count)
+        for byte in value.utf8 { hasher.combine(byte) }
+    }
 }
 
 package struct ContainerAddress: Hashable, Sendable {

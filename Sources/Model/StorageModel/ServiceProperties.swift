@@ -58,7 +58,9 @@ package struct ServiceProperties: Hashable, Sendable, Codable {
         package var indexDocument: String?
         package var defaultIndexDocumentPath: String?
         package var errorDocument404Path: String?
-        package init(enabled: Bool, indexDocument: String?, defaultIndexDocumentPath: String?, errorDocument404Path: String?) {
+        package init(
+            enabled: Bool, indexDocument: String?, defaultIndexDocumentPath: String?, errorDocument404Path: String?
+        ) {
             self.enabled = enabled
             self.indexDocument = indexDocument
             self.defaultIndexDocumentPath = defaultIndexDocumentPath

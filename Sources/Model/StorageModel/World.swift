@@ -26,14 +26,17 @@ package struct World: Sendable {
         now: { Timestamp(nanoseconds: readClock(CLOCK_REALTIME)) },
         monotonicNanoseconds: { readClock(CLOCK_MONOTONIC) },
         randomBytes: { count in
-            // Eight bytes at a time: each draw is a system call.
+            // Eight bytes a draw: each one is a system call.
             var generator = SystemRandomNumberGenerator()
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(count)
-            while bytes.count < count {
-                withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0.prefix(count - bytes.count)) }
+            return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+                var word: UInt64 = 0
+                for index in 0..<count {
+                    if index % 8 == 0 { word = generator.next() }
+                    buffer[index] = UInt8(truncatingIfNeeded: word)
+                    word >>= 8
+                }
+                initialized = count
             }
-            return bytes
         },
         sleep: { try await Task.sleep(for: $0) }
     )
@@ -77,7 +80,8 @@ package enum UUIDText {
     package static func parse(_ text: some StringProtocol) -> String? {
         var body = Array(text.utf8)
         if let first = body.first, let last = body.last,
-            (first == UInt8(ascii: "{") && last == UInt8(ascii: "}")) || (first == UInt8(ascii: "(") && last == UInt8(ascii: ")"))
+            (first == UInt8(ascii: "{") && last == UInt8(ascii: "}"))
+                || (first == UInt8(ascii: "(") && last == UInt8(ascii: ")"))
         {
             body = Array(body.dropFirst().dropLast())
             guard body.count == 36 else { return nil }

@@ -21,7 +21,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "HOST:PORT of the admin endpoint (default 127.0.0.1:10009).") var admin: String?
     @Option(help: "Suffix of host-style names, as in ACCOUNT.SUFFIX; may be repeated.") var domain: [String] = []
     @Flag(help: "Adds the account and key of Azure's storage emulator; loopback addresses only.") var dev = false
-    @Option(name: .customLong("accounts-file"), help: "File with one name:key1[:key2] a line.") var accountsFile: String?
+    @Option(name: .customLong("accounts-file"), help: "File with one name:key1[:key2] a line.") var accountsFile:
+        String?
     @Flag(name: .customLong("allow-public-access"), help: "Lets containers be made readable by anybody.")
     var allowPublicAccess = false
     @Option(help: "synced (default) or relaxed: relaxed answers before data is on the medium and may lose it.")
@@ -31,16 +32,20 @@ struct Serve: AsyncParsableCommand {
     @Option(name: .customLong("block-cache"), help: "Memory for cached metadata (default 64M).") var blockCache: String?
     @Flag(name: .customLong("serve-archived"), help: "Reads blobs in the Archive tier as if they were online.")
     var serveArchived = false
-    @Option(name: .customLong("rehydration-seconds"), help: "How long leaving the Archive tier stays pending (default 10).")
+    @Option(
+        name: .customLong("rehydration-seconds"), help: "How long leaving the Archive tier stays pending (default 10).")
     var rehydrationSeconds: String?
-    @Option(name: .customLong("scrub-rate"), help: "Bytes a second that the scrubber reads (default 50M; 0 turns it off).")
+    @Option(
+        name: .customLong("scrub-rate"), help: "Bytes a second that the scrubber reads (default 50M; 0 turns it off).")
     var scrubRate: String?
-    @Option(name: .customLong("max-connections"), help: "Connections at once (default 4096).") var maxConnections: String?
+    @Option(name: .customLong("max-connections"), help: "Connections at once (default 4096).") var maxConnections:
+        String?
     @Option(name: .customLong("max-requests"), help: "Requests at once (default 2048).") var maxRequests: String?
     @Option(name: .customLong("drain-seconds"), help: "How long running requests may take at shutdown (default 30).")
     var drainSeconds: String?
     @Option(help: "Where audit lines go: none (default), stdout or a file.") var audit: String?
-    @Option(name: .customLong("audit-overflow"), help: "drop (default) or refuse when audit lines cannot be kept up with.")
+    @Option(
+        name: .customLong("audit-overflow"), help: "drop (default) or refuse when audit lines cannot be kept up with.")
     var auditOverflow: String?
     @Option(name: .customLong("log-level"), help: "trace, debug, info (default), notice, warning, error or critical.")
     var logLevel: String?

@@ -5,7 +5,8 @@ import Node
 /// Asks a running node how it is.
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows the state of a running node.", discussion: "Exit status: 0 ready, 1 not ready, 2 not reachable.")
+        abstract: "Shows the state of a running node.",
+        discussion: "Exit status: 0 ready, 1 not ready, 2 not reachable.")
 
     @Option(help: "HOST:PORT of the node's admin endpoint.") var admin = "127.0.0.1:10009"
 

@@ -38,7 +38,9 @@ extension RequestBody {
     /// The whole body, for XML documents and batches.
     /// - Throws: `.bodyTooLarge` as soon as it exceeds `limit` bytes.
     package func collect(limit: Int) async throws(StorageFailure) -> ByteBuffer {
-        if let declaredLength, declaredLength > Int64(limit) { throw StorageFailure(.bodyTooLarge(limit: Int64(limit))) }
+        if let declaredLength, declaredLength > Int64(limit) {
+            throw StorageFailure(.bodyTooLarge(limit: Int64(limit)))
+        }
         var collected = ByteBuffer()
         while var piece = try await next() {
             guard collected.readableBytes + piece.readableBytes <= limit else {
@@ -100,7 +102,9 @@ package struct AuditFacts: Sendable {
     /// The full cause of a failure, for the log and never for the client.
     package var cause: String?
 
-    package enum Category: String, Sendable { case read = "StorageRead", write = "StorageWrite", delete = "StorageDelete" }
+    package enum Category: String, Sendable {
+        case read = "StorageRead", write = "StorageWrite", delete = "StorageDelete"
+    }
     package init() {}
 }
 

@@ -11,6 +11,16 @@ package struct JSONWriter: Sendable {
         nested(name, open: "{", close: "}", members)
     }
 
+    /// The same for members that have to be waited for.
+    package mutating func object(_ name: String? = nil, _ members: (inout JSONWriter) async -> Void) async {
+        begin(name)
+        bytes.append(UInt8(ascii: "{"))
+        needsComma = false
+        await members(&self)
+        bytes.append(UInt8(ascii: "}"))
+        needsComma = true
+    }
+
     package mutating func array(_ name: String? = nil, _ elements: (inout JSONWriter) -> Void) {
         nested(name, open: "[", close: "]", elements)
     }

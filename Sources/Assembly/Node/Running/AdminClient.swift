@@ -25,7 +25,8 @@ package enum AdminClient {
             }
         return try await channel.executeThenClose { inbound, outbound in
             let headers: HTTPHeaders = ["host": address, "connection": "close"]
-            try await outbound.write(.head(HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)))
+            try await outbound.write(
+                .head(HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)))
             try await outbound.write(.end(nil))
             var answer = Answer(status: 0, body: "")
             for try await part in inbound {

@@ -1,13 +1,14 @@
-package import Access
+import Access
 import Admin
 import AzureBlob
+import Extents
 import FrontDoor
 package import Logging
 import NIOCore
 import NIOPosix
 import Namespace
-package import Observability
-package import ServiceLifecycle
+import Observability
+import ServiceLifecycle
 package import StorageModel
 
 /// A running node: opens the stores, serves, and on a graceful shutdown drains, stops the background work and closes.
@@ -34,7 +35,7 @@ package final class NodeService: Service {
             configuration.audit, overflow: configuration.auditOverflow == .drop ? .drop : .refuse, metrics: metrics)
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
-        let admin = adminDoor(metrics, startedAt: started)
+        let admin = try adminDoor(metrics, startedAt: started)
         let adminAddress = try await admin.start()
         let stores = try await openStores()
         do {
@@ -115,12 +116,14 @@ package final class NodeService: Service {
         return namespace
     }
 
-    private func adminDoor(_ metrics: MetricRegistry, startedAt: Timestamp) -> FrontDoor {
+    private func adminDoor(_ metrics: MetricRegistry, startedAt: Timestamp) throws -> FrontDoor {
+        let noAudit = try AuditLog(.none, metrics: metrics)
         let service = AdminService(
             metrics: metrics, readiness: { [state] in state.withLock { $0.readiness } },
             status: { [state, configuration, world] in
-                NodeStatus.json(
-                    state: state.withLock { $0 }, configuration: configuration, startedAt: startedAt, now: world.now())
+                let now = world.now()
+                NodeStatus.write(
+                    to: &$0, state: state.withLock { $0 }, configuration: configuration, startedAt: startedAt, now: now)
             })
         // The admin port is for probes and operators: no audit lines, few connections.
         var limits = FrontDoorLimits()
@@ -129,7 +132,7 @@ package final class NodeService: Service {
         return FrontDoor(
             FrontDoor.Configuration(
                 name: "admin", host: configuration.admin.host, port: configuration.admin.port, limits: limits,
-                server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: .disabled),
+                server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: noAudit),
             service: service)
     }
 
@@ -142,4 +145,11 @@ package final class NodeService: Service {
 /// Where a node is between start and stop.
 enum NodeState: String, Sendable {
     case starting, ready, draining
+
+    var readiness: Readiness {
+        switch self {
+        case .ready: .ready
+        case .starting, .draining: .notReady(reason: rawValue)
+        }
+    }
 }

@@ -1,25 +1,23 @@
+import Access
 import Observability
 import StorageModel
 
 /// What `forebay status` and the admin port's `/status` show.
 enum NodeStatus {
-    static func json(
-        state: NodeState, configuration: NodeConfiguration, startedAt: Timestamp, now: Timestamp
-    ) -> String {
-        var writer = JSONWriter()
-        writer.object { object in
-            object.member("version", NodeVersion.text)
-            object.member("state", state.rawValue)
-            object.member("uptimeSeconds", now.seconds - startedAt.seconds)
-            object.member("dataDirectory", configuration.dataDirectory)
-            object.member("listen", "\(configuration.listen)")
-            object.member("durability", configuration.durability.rawValue)
-            object.array("accounts") { array in
-                for account in configuration.accounts { array.element(account.name.value) }
-            }
-            object.member("residentBytes", ProcessMetrics.residentBytes())
+    static func write(
+        to object: inout JSONWriter, state: NodeState, configuration: NodeConfiguration, startedAt: Timestamp,
+        now: Timestamp
+    ) {
+        object.member("version", NodeVersion.text)
+        object.member("state", state.rawValue)
+        object.member("uptimeSeconds", now.seconds - startedAt.seconds)
+        object.member("dataDirectory", configuration.dataDirectory)
+        object.member("listen", "\(configuration.listen)")
+        object.member("durability", configuration.durability.rawValue)
+        object.array("accounts") { array in
+            for account in configuration.accounts { array.element(account.name.value) }
         }
-        return writer.text
+        object.member("residentBytes", ProcessMetrics.residentBytes())
     }
 }
 

@@ -3,7 +3,7 @@ import AzureWire
 import FoundationEssentials
 package import Logging
 package import Observability
-package import StorageModel
+import StorageModel
 
 /// A node's configuration, parsed: everything in it can be used as it is.
 package struct NodeConfiguration: Sendable {
@@ -47,7 +47,8 @@ package struct NodeConfiguration: Sendable {
         domains = values.texts(.domain).map { $0.lowercased() }
         isDevelopment = try values.flag(.dev)
         if isDevelopment, !listen.isLoopback {
-            throw SettingError("--dev uses a key that everybody knows: it listens on a loopback address only, not \(listen)")
+            throw SettingError(
+                "--dev uses a key that everybody knows: it listens on a loopback address only, not \(listen)")
         }
         accounts = try Self.accounts(values, isDevelopment: isDevelopment)
         durability = try values.choice(.durability, Durability.self) ?? .synced

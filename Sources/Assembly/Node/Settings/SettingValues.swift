@@ -36,7 +36,9 @@ package struct SettingValues: Sendable {
         }
         var values: [Setting: [String]] = [:]
         for (name, value) in content {
-            guard let setting = Setting(rawValue: name) else { throw SettingError("unknown setting \"\(name)\" in \(file)") }
+            guard let setting = Setting(rawValue: name) else {
+                throw SettingError("unknown setting \"\(name)\" in \(file)")
+            }
             values[setting] = value.texts
         }
         return values
@@ -56,7 +58,8 @@ package struct SettingValues: Sendable {
     package func number(_ setting: Setting, in range: ClosedRange<Int>) throws -> Int? {
         guard let text = text(setting) else { return nil }
         guard let value = Int(text), range.contains(value) else {
-            throw SettingError("\(setting.rawValue) is a number from \(range.lowerBound) to \(range.upperBound), not \"\(text)\"")
+            throw SettingError(
+                "\(setting.rawValue) is a number from \(range.lowerBound) to \(range.upperBound), not \"\(text)\"")
         }
         return value
     }

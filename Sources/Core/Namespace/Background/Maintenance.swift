@@ -35,21 +35,25 @@ package struct Maintenance: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.sweepAtStart() }
             group.addTask { await self.reap() }
-            group.addTask { await self.every(self.schedule.expiry, "expiry") { () async throws(StorageFailure) in
-                try await self.namespace.expireStagedBlocks()
-                try await self.namespace.trimChangeLog()
-            } }
+            group.addTask {
+                await self.every(self.schedule.expiry, "expiry") { () async throws(StorageFailure) in
+                    try await self.namespace.expireStagedBlocks()
+                    try await self.namespace.trimChangeLog()
+                }
+            }
             if schedule.scrubBytesPerSecond > 0 {
-                group.addTask { await self.every(self.schedule.scrubInterval, "scrub") { () async throws(StorageFailure) in
-                    let report = try await self.namespace.scrub(
-                        bytesPerSecond: self.schedule.scrubBytesPerSecond, onDamage: self.onDamage)
-                    self.logger.info(
-                        "scrub pass done",
-                        metadata: [
-                            "extents": "\(report.extents)", "bytes": "\(report.bytes)",
-                            "damaged": "\(report.damaged.count)",
-                        ])
-                } }
+                group.addTask {
+                    await self.every(self.schedule.scrubInterval, "scrub") { () async throws(StorageFailure) in
+                        let report = try await self.namespace.scrub(
+                            bytesPerSecond: self.schedule.scrubBytesPerSecond, onDamage: self.onDamage)
+                        self.logger.info(
+                            "scrub pass done",
+                            metadata: [
+                                "extents": "\(report.extents)", "bytes": "\(report.bytes)",
+                                "damaged": "\(report.damaged.count)",
+                            ])
+                    }
+                }
             }
         }
     }

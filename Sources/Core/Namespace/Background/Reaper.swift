@@ -1,4 +1,5 @@
 import Extents
+import Logging
 import Metadata
 package import StorageModel
 
@@ -27,8 +28,14 @@ extension Namespace {
             position = last.key + [0]
             // Whoever could have found these contents by name holds them after this.
             await readers.lookupsHaveEnded()
-            for entry in batch where try await !reap(entry.key, try TrashRecord(decoding: entry.value)) {
-                leftSomething = true
+            for entry in batch {
+                do throws(StorageFailure) {
+                    if try await !reap(entry.key, try TrashRecord(decoding: entry.value)) { leftSomething = true }
+                } catch {
+                    // What cannot be read stays for fsck to name; the rest of the trash must not wait for it.
+                    guard error.code == .damaged else { throw error }
+                    logger.error("a trash record cannot be taken apart", metadata: ["cause": "\(error)"])
+                }
             }
         }
     }

@@ -44,7 +44,8 @@ extension Namespace {
         try await metadata.read(.point) { reader throws(StorageFailure) in
             let target = try self.checkContentWrite(address, guard: held, at: now, reader)
             try DirectoryRules.check(
-                address.blob, in: target.container.id, length: length ?? 1, metadata: userMetadata,
+                // A body of unknown length may turn out to be empty.
+                address.blob, in: target.container.id, length: length ?? 0, metadata: userMetadata,
                 existing: target.existing, reader)
         }
     }

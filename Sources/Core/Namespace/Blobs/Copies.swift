@@ -13,15 +13,14 @@ extension Namespace {
     ) async throws(StorageFailure) -> CopyReceipt {
         let now = world.now()
         let copyID = world.uuid()
+        let verified = try await verifySource(request)
         let committed = try await naming(.empty) { transaction throws(StorageFailure) in
             let target = try self.checkContentWrite(address, guard: held, at: now, transaction)
             if request.recordsCopy, LeaseRules.view(of: target.existing?.lease, at: now).isInfinite == false {
                 throw StorageFailure(.infiniteLeaseRequired)
             }
             let source = try self.findSource(request.source, request.sourceConditions, at: now, transaction)
-            if let expected = request.expectedMD5, let stored = source.headers.contentMD5, expected != stored {
-                throw StorageFailure(.md5Mismatch(given: expected, computed: stored))
-            }
+            if let verified, verified != source.version { throw StorageFailure(.sourceConditionNotMet) }
             let tags: Tags =
                 switch request.tags {
                 case .replace(let tags): tags
@@ -41,6 +40,24 @@ extension Namespace {
             return attributes.headers.contentMD5
         }
         return CopyReceipt(write: try committed.receipt(now), copyID: copyID, contentMD5: committed.result)
+    }
+
+    /// Reads the source when its MD5 is to be checked: the stored Content-MD5 is a property that nobody vouches for.
+    /// - Returns: the version whose bytes have this MD5.
+    private func verifySource(_ request: CopyRequest) async throws(StorageFailure) -> Version? {
+        guard let expected = request.expectedMD5 else { return nil }
+        let reading: BlobReading
+        do throws(StorageFailure) {
+            reading = try await openBlob(
+                request.source, range: nil, ifRange: nil, guard: Guard(conditions: request.sourceConditions))
+        } catch { throw Self.asSourceFailure(error) }
+        defer { reading.body.close() }
+        let meter = BodyMeter(hashesMD5: true)
+        try await measure(reading.body, with: meter)
+        if let computed = meter.finish().md5, computed != expected {
+            throw StorageFailure(.md5Mismatch(given: expected, computed: computed))
+        }
+        return reading.properties.version
     }
 
     /// Put Block From URL within the node: the block is slices of the source's extents.
@@ -103,9 +120,12 @@ extension Namespace {
     private func inlineBlock(
         _ source: BlobAddress, _ bytes: Range<Int64>, _ version: Version
     ) async throws(StorageFailure) -> [Extent]? {
-        let reading = try await openBlob(
-            source, range: RangeRequest(first: bytes.lowerBound, last: bytes.upperBound - 1), ifRange: nil,
-            guard: Guard(conditions: Conditions(ifMatch: .versions([version]))))
+        let reading: BlobReading
+        do throws(StorageFailure) {
+            reading = try await openBlob(
+                source, range: RangeRequest(first: bytes.lowerBound, last: bytes.upperBound - 1), ifRange: nil,
+                guard: Guard(conditions: Conditions(ifMatch: .versions([version]))))
+        } catch { throw Self.asSourceFailure(error) }
         defer { reading.body.close() }
         guard reading.body is BufferBody, case .bytes(let buffer)? = try await reading.body.next() else { return nil }
         let writer = try await extents.openWriter(expectedLength: Int64(buffer.readableBytes))

@@ -4,12 +4,15 @@ package import StorageModel
 extension Namespace {
     /// Find Blobs by Tags, through the tag index, in the order of the index.
     ///
-    /// - Throws: `.invalidInput` when the filter compares no tag.
+    /// - Throws: `.invalidInput` when the filter compares no tag, or joins comparisons by OR: the walk follows one key.
     package func findBlobs(
         of account: AccountName, in container: ContainerName?, filter: TagFilter, position: ListPosition?, limit: Int
     ) async throws(StorageFailure) -> FindResult {
         guard let key = filter.keys.sorted().first else {
             throw StorageFailure(.invalidInput, detail: "The expression names no tag.")
+        }
+        guard !filter.hasAlternatives else {
+            throw StorageFailure(.invalidInput, detail: "The expression joins comparisons by OR.")
         }
         return try await metadata.read(.scan) { reader throws(StorageFailure) in
             if let container {
@@ -52,6 +55,16 @@ extension Namespace {
 
     /// A page may come back short, with a marker, after this many index entries.
     static let findExaminesPerPage = 50_000
+}
+
+extension TagFilter {
+    fileprivate var hasAlternatives: Bool {
+        switch self {
+        case .compare, .container: false
+        case .and(let left, let right): left.hasAlternatives || right.hasAlternatives
+        case .or: true
+        }
+    }
 }
 
 private func later(_ left: [UInt8], _ right: [UInt8]) -> [UInt8] {

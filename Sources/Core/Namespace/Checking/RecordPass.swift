@@ -82,6 +82,7 @@ struct RecordPass {
             let id = ContainerID(UInt64(bigEndianBytes: entry.key.dropFirst()))
             pass.containers[id] = try ContainerOwnerRecord(decoding: entry.value).address
         }
+        var named: Set<ContainerID> = []
         try each(.container) { pass, entry throws(StorageFailure) in
             pass.outcome.report.containers += 1
             let record = try ContainerRecord(decoding: entry.value)
@@ -90,6 +91,12 @@ struct RecordPass {
                     .container, Self.printable(entry.key.dropFirst()), "its id leads to another name or nowhere")
                 return
             }
+            named.insert(record.id)
+        }
+        for (id, address) in containers where !named.contains(id) && !trashedContainers.contains(id) {
+            outcome.report.add(
+                .container, "\(address.account.value)/\(address.container.value)",
+                "container \(id.rawValue) has no name and is not in the trash")
         }
     }
 
@@ -100,6 +107,7 @@ struct RecordPass {
 
     private mutating func readBlobs() throws(StorageFailure) {
         try each(.blob) { pass, entry throws(StorageFailure) in
+            guard entry.key.count > 9 else { throw StorageFailure(.damaged, cause: "blob key") }
             let id = ContainerID(UInt64(bigEndianBytes: entry.key[1..<9]))
             let name = try storedName(entry.key[9...]) { text throws(StorageFailure) in text }
             let owner = pass.describe(id, name)
@@ -108,9 +116,15 @@ struct RecordPass {
                 pass.outcome.report.add(.container, owner, "the blob's container does not exist")
                 return
             }
-            let record = try BlobRecord(decoding: entry.value)
-            try pass.checkLength(record, owner: owner)
-            pass.holdContent(record.contentID, record.content, owner: owner)
+            let record: BlobRecord
+            do {
+                record = try BlobRecord(decoding: entry.value)
+                pass.holdContent(record.contentID, record.content, owner: owner)
+                try pass.checkLength(record, owner: owner)
+            } catch {
+                pass.outcome.report.add(.damagedRecord, owner, "\(error)")
+                return
+            }
             for tag in record.tags.entries {
                 pass.tagEntries.insert(
                     Keys.tagIndex(address.account, key: tag.key, value: tag.value, container: id, name: name))
@@ -172,20 +186,42 @@ struct RecordPass {
             pass.hold(record.pieces, owner: nil)
             if record.pieces.reduce(Int64(0), { $0 + Int64($1.length) }) != record.length {
                 pass.outcome.report.add(
-                    .uncommittedBlocks, Self.printable(entry.key.dropFirst()), "its pieces do not add up")
+                    .uncommittedBlocks, pass.subject(Array(entry.key[1..<end])), "its pieces do not add up")
             }
         }
-        for kind in [Keys.Kind.uncommittedBlob, .uncommittedCount] {
+        try compareUncommitted(counts)
+    }
+
+    /// A name with staged blocks has all of its three records, one without has none. A container that is being taken
+    /// apart is on its way there.
+    private mutating func compareUncommitted(_ counts: [[UInt8]: Int64]) throws(StorageFailure) {
+        for kind in [Keys.Kind.uncommittedBlob, .uncommittedCount, .lastBlockWrite] {
+            var missing = Set(counts.keys)
             try each(kind) { pass, entry throws(StorageFailure) in
                 let name = Array(entry.key.dropFirst())
-                if kind == .uncommittedCount, CounterValue.decode(entry.value) != counts[name] ?? 0 {
+                missing.remove(name)
+                guard !pass.isBeingTakenApart(name) else { return }
+                let count = counts[name] ?? 0
+                if count == 0 || (kind == .uncommittedCount && CounterValue.decode(entry.value) != count) {
                     pass.outcome.report.add(
-                        .uncommittedBlocks, Self.printable(name),
-                        "counts \(CounterValue.decode(entry.value)) staged blocks, has \(counts[name] ?? 0)")
+                        .uncommittedBlocks, pass.subject(name), "its \(kind) record does not fit \(count) staged blocks")
                 }
                 if kind == .uncommittedBlob { _ = try UncommittedBlobRecord(decoding: entry.value) }
+                if kind == .lastBlockWrite { _ = try LastBlockWriteRecord.decode(entry.value) }
+            }
+            for name in missing where !isBeingTakenApart(name) {
+                outcome.report.add(.uncommittedBlocks, subject(name), "has staged blocks and no \(kind) record")
             }
         }
+    }
+
+    /// - Parameter name: a key without its kind: container and name.
+    private func isBeingTakenApart(_ name: [UInt8]) -> Bool {
+        trashedContainers.contains(ContainerID(UInt64(bigEndianBytes: name.prefix(8))))
+    }
+
+    private func subject(_ name: [UInt8]) -> String {
+        describe(ContainerID(UInt64(bigEndianBytes: name.prefix(8))), String(decoding: name.dropFirst(8), as: UTF8.self))
     }
 
     private mutating func readPages() throws(StorageFailure) {
@@ -199,11 +235,17 @@ struct RecordPass {
                 pass.outcome.report.add(.brokenManifest, "manifest \(id.rawValue)", "no blob names it")
             }
         }
-        for (id, names) in manifestNames {
-            let sharers = try ManifestSharingRecord.read(reader, Keys.manifestSharing(id))
-            if sharers != names.count {
+        var sharers: [ContentID: UInt64] = [:]
+        try each(.manifestSharing) { _, entry throws(StorageFailure) in
+            let id = ContentID(UInt64(bigEndianBytes: entry.key.dropFirst()))
+            sharers[id] = 0
+            sharers[id] = try ManifestSharingRecord.decode(entry.value)
+        }
+        for id in Set(manifestNames.keys).union(sharers.keys) {
+            let (counted, names) = (sharers[id] ?? 1, manifestNames[id]?.count ?? 0)
+            if counted != names {
                 outcome.report.add(
-                    .holderCount, "manifest \(id.rawValue)", "counts \(sharers) blobs, \(names.count) name it")
+                    .holderCount, "manifest \(id.rawValue)", "counts \(counted) blobs, \(names) name it")
             }
         }
     }
@@ -251,11 +293,8 @@ struct RecordPass {
             _ = try ServicePropertiesRecord.decode(entry.value)
         }
         try each(.change) { _, entry throws(StorageFailure) in _ = try ChangeRecord(decoding: entry.value) }
-        try each(.lastBlockWrite) { _, entry throws(StorageFailure) in
-            _ = try LastBlockWriteRecord.decode(entry.value)
-        }
-        try each(.manifestSharing) { _, entry throws(StorageFailure) in
-            _ = try ManifestSharingRecord.decode(entry.value)
+        try each(.storeIdentity) { _, entry throws(StorageFailure) in
+            _ = try StoreIdentityRecord.decode(entry.value)
         }
     }
 

@@ -72,7 +72,8 @@ package struct StoreCheck: Sendable {
                 let owners = pass.owners[extent.id] ?? []
                 pass.report.add(
                     .damagedExtent, "extent \(extent.id.group):\(extent.id.position)",
-                    "\(health); holds bytes of \(owners.isEmpty ? "no committed blob" : owners.joined(separator: ", "))")
+                    "\(health); holds bytes of \(owners.isEmpty ? "no committed blob" : owners.joined(separator: ", "))"
+                )
             }
             if index % 256 == 0 { progress(index, all.count) }
         }

@@ -70,7 +70,8 @@ final class ExtentBody: BodyProducer {
     private func nextSlice() async throws(StorageFailure) -> (extent: Extent, range: Range<Int>)? {
         let position = state.withLock { state -> Int64? in
             guard !state.remaining.isEmpty else { return nil }
-            while let piece = state.pieces.first, state.piecesStart + Int64(piece.length) <= state.remaining.lowerBound {
+            while let piece = state.pieces.first, state.piecesStart + Int64(piece.length) <= state.remaining.lowerBound
+            {
                 state.piecesStart += Int64(piece.length)
                 state.pieces.removeFirst()
             }

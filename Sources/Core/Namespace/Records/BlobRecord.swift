@@ -94,6 +94,7 @@ struct BlobRecord: Sendable {
         createdOn = try reader.time()
         lastModified = try reader.time()
         length = Int64(bitPattern: try reader.unsigned())
+        guard length >= 0 else { throw StorageFailure(.damaged, cause: "blob length") }
         content = try Self.decodeContent(&reader)
         func optionalText() throws(StorageFailure) -> String? {
             try reader.optional { reader throws(StorageFailure) in try reader.text() }
@@ -138,7 +139,9 @@ struct BlobRecord: Sendable {
         }
     }
 
-    private static let tierCodes: KeyValuePairs<UInt8, AccessTier?> = [0: nil, 1: .hot, 2: .cool, 3: .cold, 4: .archive]
+    private static let tierCodes: KeyValuePairs<UInt8, AccessTier?> = [
+        0: nil, 1: .hot, 2: .cool, 3: .cold, 4: .archive,
+    ]
     private static func tierCode(_ tier: AccessTier?) -> UInt8 {
         tierCodes.first { $0.value == tier }?.key ?? 0
     }
@@ -177,7 +180,9 @@ extension CopyRecord {
 
     init(from reader: inout RecordReader) throws(StorageFailure) {
         let id = try reader.text()
-        guard let status = Status(rawValue: try reader.text()) else { throw StorageFailure(.damaged, cause: "copy status") }
+        guard let status = Status(rawValue: try reader.text()) else {
+            throw StorageFailure(.damaged, cause: "copy status")
+        }
         self.init(
             id: id, status: status, source: try reader.text(), bytesDone: try reader.signed(),
             bytesTotal: try reader.signed(),

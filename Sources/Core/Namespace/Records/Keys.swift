@@ -34,7 +34,9 @@ enum Keys {
     static func containers(of account: AccountName) -> [UInt8] {
         [Kind.container.rawValue] + account.value.utf8 + [0]
     }
-    static func containerByID(_ id: ContainerID) -> [UInt8] { [Kind.containerByID.rawValue] + id.rawValue.bigEndianBytes }
+    static func containerByID(_ id: ContainerID) -> [UInt8] {
+        [Kind.containerByID.rawValue] + id.rawValue.bigEndianBytes
+    }
 
     static func blob(_ container: ContainerID, _ name: String) -> [UInt8] { named(.blob, container, name) }
     static func blobs(in container: ContainerID) -> [UInt8] { named(.blob, container, "") }

@@ -30,7 +30,9 @@ enum TrashRecord: Sendable {
             writer.fixed(0)
             writer.byte(4)
             writer.unsigned(UInt64(extents.count))
-            for extent in extents { ManifestPiece(extent: extent, offset: 0, length: extent.length, block: nil).write(to: &writer) }
+            for extent in extents {
+                ManifestPiece(extent: extent, offset: 0, length: extent.length, block: nil).write(to: &writer)
+            }
         case .container(let id, let account):
             writer.fixed(id.rawValue)
             writer.byte(5)

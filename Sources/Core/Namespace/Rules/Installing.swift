@@ -29,7 +29,10 @@ extension Namespace {
         let container = try reader.container(address.container)
         let existing = try reader.blobIfPresent(container.id, address.blob)
         try LeaseRules.checkWrite(existing?.lease, given: held.lease, subject: .blob, at: now)
-        try ConditionRules.checkCreatingWrite(held.conditions, existing?.subject(in: address.container.container))
+        var conditions = held.conditions
+        // Whoever holds the lease knows that the blob exists: the service lets an If-None-Match of * pass then.
+        if held.lease != nil, conditions.ifNoneMatch == .any { conditions.ifNoneMatch = nil }
+        try ConditionRules.checkCreatingWrite(conditions, existing?.subject(in: address.container.container))
         if let existing, existing.isArchived(at: now), !configuration.servesArchived {
             throw StorageFailure(.blobArchived)
         }

@@ -10,7 +10,9 @@ extension MetadataTransaction {
 
     /// - Parameter part: tells the trash records of one commit apart.
     func throwAway(_ trash: TrashRecord, part: UInt16 = 0) {
-        setVersioned(prefix: [Keys.Kind.trash.rawValue], suffix: [UInt8(part >> 8), UInt8(part & 255)], trash.encode(), versionAt: [])
+        setVersioned(
+            prefix: [Keys.Kind.trash.rawValue], suffix: [UInt8(part >> 8), UInt8(part & 255)], trash.encode(),
+            versionAt: [])
     }
 
     /// One more record names these extents.

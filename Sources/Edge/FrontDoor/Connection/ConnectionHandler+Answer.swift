@@ -10,7 +10,8 @@ import StorageModel
 extension ConnectionHandler {
     /// A body up to this size is copied behind its head: one system call instead of two.
     private static let copiedBodyBytes = 64 * 1024
-    /// A file span is handed over in regions of this size, so that progress can be seen.
+    /// A longer one goes out in slices, and a file span in regions, so that progress can be seen.
+    private static let sliceBytes = 256 * 1024
     private static let regionBytes = 1 << 20
 
     // MARK: An answer of the service
@@ -24,9 +25,9 @@ extension ConnectionHandler {
         }
         let isHead = exchange.parsed?.head.method == .HEAD
         guard case .stream(let length, let producer) = response.body, !isHead, !response.status.hasNoBody else {
-            let keepsOpen = writeWhole(response, exchange, isHead: isHead)
+            writeWhole(response, exchange, isHead: isHead)
             response.body.release()
-            if !keepsOpen { await outgoing(atMost: 0) } else if !channel.isWritable { await writable() }
+            if outgoingBytes > 0 { await outgoing(atMost: 0) } else if !channel.isWritable { await writable() }
             return finish(exchange, response, hasWriteFailed ? .peerGone : .complete)
         }
         let outcome = await stream(response, length, producer, exchange)
@@ -41,10 +42,10 @@ extension ConnectionHandler {
         if closesConnection { response.closesConnection = true }
         guard context != nil else { return finish(exchange, response, .peerGone) }
         let isHead = exchange.parsed?.head.method == .HEAD
-        let keepsOpen = writeWhole(response, exchange, isHead: isHead)
+        writeWhole(response, exchange, isHead: isHead)
         response.body.release()
-        if keepsOpen || outgoingBytes == 0 { return finish(exchange, response, .complete) }
-        // Closing must wait for the bytes, but nothing else happens on this connection meanwhile.
+        if outgoingBytes == 0 { return finish(exchange, response, .complete) }
+        // Nothing else happens on this connection until the socket has taken the bytes.
         Task.immediate(executorPreference: loop.executor) { [self] in
             await outgoing(atMost: 0)
             finish(exchange, response, hasWriteFailed ? .peerGone : .complete)
@@ -82,8 +83,9 @@ extension ConnectionHandler {
         return keepsOpen
     }
 
-    /// Writes an answer whose bytes are all here. Answers whether the connection stays open.
-    private func writeWhole(_ response: HTTPResponse, _ exchange: Exchange, isHead: Bool) -> Bool {
+    /// Writes an answer whose bytes are all here. What the socket does not take at once is tracked where it matters: when
+    /// the connection ends after it, or when it is long.
+    private func writeWhole(_ response: HTTPResponse, _ exchange: Exchange, isHead: Bool) {
         var buffer = loop.takeScratch()
         defer { loop.giveBack(scratch: buffer) }
         var body: ByteBuffer?
@@ -107,25 +109,27 @@ extension ConnectionHandler {
         if var body, body.readableBytes <= Self.copiedBodyBytes {
             buffer.writeBuffer(&body)
             send(.byteBuffer(buffer), isTracked: !keepsOpen)
-        } else if let body {
+        } else if var body {
             send(.byteBuffer(buffer), isTracked: false)
-            send(.byteBuffer(body), isTracked: !keepsOpen)
+            while let slice = body.readSlice(length: min(body.readableBytes, Self.sliceBytes)), slice.readableBytes > 0
+            {
+                send(.byteBuffer(slice), isTracked: true)
+            }
         } else {
             send(.byteBuffer(buffer), isTracked: !keepsOpen)
         }
         context?.flush()
-        return keepsOpen
     }
 
     /// The service has answered something that must not go out: a plain 500, and the connection ends.
-    private func writeFallback(_ exchange: Exchange, _ reason: String, into buffer: inout ByteBuffer) -> Bool {
-        door.logger.error("answer withheld", metadata: [LogKey.requestID: "\(exchange.id)", LogKey.reason: "\(reason)"])
+    private func writeFallback(_ exchange: Exchange, _ reason: String, into buffer: inout ByteBuffer) {
+        door.logger.error(
+            "answer withheld", metadata: [LogKey.requestID: "\(exchange.id)", LogKey.reason: "\(reason)"])
         buffer.clear()
         let plain = HTTPResponse(status: .internalServerError, closesConnection: true)
         _ = head(plain, length: 0, exchange, into: &buffer)
         send(.byteBuffer(buffer), isTracked: true)
         context?.flush()
-        return false
     }
 
     // MARK: Streams
@@ -158,7 +162,7 @@ extension ConnectionHandler {
                 var buffer = loop.takeScratch()
                 defer { loop.giveBack(scratch: buffer) }
                 guard let open = head(response, length: length, exchange, into: &buffer) else {
-                    _ = writeFallback(exchange, "a header that is not valid", into: &buffer)
+                    writeFallback(exchange, "a header that is not valid", into: &buffer)
                     await outgoing(atMost: 0)
                     return .complete
                 }

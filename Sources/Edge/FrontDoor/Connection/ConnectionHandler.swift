@@ -124,6 +124,9 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
 
     // MARK: Steps of the machine
 
+    /// How many requests that have arrived together are served before other connections get their turn.
+    private static let requestsPerTurn = 16
+
     /// Performs a step and those that follow from it, without recursion: a peer may have sent many requests at once.
     func perform(_ first: ConnectionStateMachine.Step) {
         guard !isPerforming else {
@@ -131,14 +134,15 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
             return
         }
         isPerforming = true
+        defer { isPerforming = false }
         var step = first
-        while true {
+        for _ in 0..<Self.requestsPerTurn {
             queued = .none
             performOne(step)
-            if case .none = queued { break }
+            if case .none = queued { return }
             step = queued
         }
-        isPerforming = false
+        loop.eventLoop.execute { [self, step] in perform(step) }
     }
 
     private func performOne(_ step: ConnectionStateMachine.Step) {

@@ -175,6 +175,7 @@ struct ConnectionStateMachine: Sendable {
         closesAfterAnswer = true
         isBodyBroken = true
         body = BodyDecoder(.none)
+        bodyBytes = 0
         return .refuse(refusal)
     }
 

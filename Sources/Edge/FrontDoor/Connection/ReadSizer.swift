@@ -24,7 +24,11 @@ final class ReadSizer: @unchecked Sendable {
 
     fileprivate func record(_ bytes: Int) {
         guard !reusesBuffer else { return }
-        if bytes >= next { reach = min(reach * 2, 1 << 20) } else if bytes < next / 4 { reach = max(reach / 2, 16 * 1024) }
+        if bytes >= next {
+            reach = min(reach * 2, 1 << 20)
+        } else if bytes < next / 4 {
+            reach = max(reach / 2, 16 * 1024)
+        }
     }
 }
 

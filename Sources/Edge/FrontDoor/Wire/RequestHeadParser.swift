@@ -130,7 +130,9 @@ private struct HeadReader {
         fields.reserveCapacity(20)
         while let line = nextLine(&at), !line.isEmpty {
             guard let field = field(line) else { return refused("a header line is not valid") }
-            guard note(field.name, field.value, in: &framing) else { return refused("the request's framing is ambiguous") }
+            guard note(field.name, field.value, in: &framing) else {
+                return refused("the request's framing is ambiguous")
+            }
             guard let name = text(field.name), let value = text(field.value) else {
                 return refused("a header line is not UTF-8")
             }
@@ -146,7 +148,9 @@ private struct HeadReader {
         guard !(framing.isChunked && framing.contentLength != nil), !(framing.isChunked && !isHTTP11) else {
             return refused("the request's framing is ambiguous")
         }
-        guard framing.hosts == 1 || (framing.hosts == 0 && !isHTTP11) else { return refused("Host must stand exactly once") }
+        guard framing.hosts == 1 || (framing.hosts == 0 && !isHTTP11) else {
+            return refused("Host must stand exactly once")
+        }
         var headers = HTTPHeaders(fields)
         if let authority = request.authority { headers.replaceOrAdd(name: "Host", value: authority) }
         let head = HTTPRequestHead(
@@ -240,7 +244,9 @@ private struct HeadReader {
     }
 
     /// Takes in the headers that decide where the message ends. False when they contradict each other.
-    private func note(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, in framing: inout Framing) -> Bool {
+    private func note(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, in framing: inout Framing)
+        -> Bool
+    {
         switch name.count {
         case 4 where equalsIgnoringCase(name, "host"):
             framing.hosts += 1

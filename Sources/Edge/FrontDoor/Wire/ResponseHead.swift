@@ -15,7 +15,9 @@ struct ResponseHeadWriter {
     /// Answers false, having written nothing, when the status or a header would break out of its line.
     func write(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, into buffer: inout ByteBuffer) -> Bool {
         let start = buffer.writerIndex
-        guard status.code >= 200, status.reasonPhrase.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return false }
+        guard status.code >= 200, status.reasonPhrase.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            return false
+        }
         buffer.writeStaticString("HTTP/1.1 ")
         buffer.writeString(String(status.code))
         buffer.writeStaticString(" ")

@@ -41,7 +41,7 @@ package enum SharedKey {
         let refusal = { Verdict.invalid(stringToSign: String(decoding: plain, as: UTF8.self)) }
         guard let given = Base64.decode(signature) else { return refusal() }
         if let key = keys.firstIndex(where: { isEqual($0.sign(plain), given) }) { return .valid(key: key) }
-        for spelling in request.spellings(scheme) where spelling != .plain {
+        for spelling in request.spellings() where spelling != .plain {
             let text = request.bytesToSign(scheme, spelling)
             if let key = keys.firstIndex(where: { isEqual($0.sign(text), given) }) { return .valid(key: key) }
         }

@@ -6,12 +6,15 @@ package struct SignableHeaders: Sendable {
         case ifNoneMatch, ifUnmodifiedSince, range
     }
 
+    static let fullSlots = Slot.allCases
+    static let liteSlots: [Slot] = [.contentMD5, .contentType, .date]
+
     struct Extension: Sendable {
         var name: String
         var value: String
     }
 
-    private var slots = [String?](repeating: nil, count: Slot.allCases.count)
+    private var slots = [String?](repeating: nil, count: Self.fullSlots.count)
     /// The `x-ms-` headers with names in lower case, in the order in which they came.
     private(set) var extensions: [Extension] = []
     /// A signed header that stands more than once: the service refuses such a request.
@@ -31,12 +34,12 @@ package struct SignableHeaders: Sendable {
             let lowered = name.asciiLowercased
             if extensions.contains(where: { $0.name == lowered }) { duplicate = duplicate ?? lowered }
             if lowered == "x-ms-date" { hasExtensionDate = true }
-            extensions.append(Extension(name: lowered, value: String(value.trimmingBlanks)))
+            extensions.append(Extension(name: lowered, value: value.withoutOuterBlanks))
             return
         }
         guard let slot = Self.slot(name, first) else { return }
         if slots[slot.rawValue] != nil { duplicate = duplicate ?? name }
-        slots[slot.rawValue] = String(value.trimmingBlanks)
+        slots[slot.rawValue] = value.withoutOuterBlanks
     }
 
     subscript(slot: Slot) -> String? { slots[slot.rawValue] }
@@ -53,7 +56,8 @@ package struct SignableHeaders: Sendable {
         case (UInt8(ascii: "i"), 17): return name.equalsIgnoringASCIICase("if-modified-since") ? .ifModifiedSince : nil
         case (UInt8(ascii: "i"), 8): return name.equalsIgnoringASCIICase("if-match") ? .ifMatch : nil
         case (UInt8(ascii: "i"), 13): return name.equalsIgnoringASCIICase("if-none-match") ? .ifNoneMatch : nil
-        case (UInt8(ascii: "i"), 19): return name.equalsIgnoringASCIICase("if-unmodified-since") ? .ifUnmodifiedSince : nil
+        case (UInt8(ascii: "i"), 19):
+            return name.equalsIgnoringASCIICase("if-unmodified-since") ? .ifUnmodifiedSince : nil
         case (UInt8(ascii: "r"), 5): return name.equalsIgnoringASCIICase("range") ? .range : nil
         default: return nil
         }

@@ -39,7 +39,7 @@ struct SignatureSpelling: Hashable {
 
 extension SharedKeyRequest {
     /// The spellings under which this request could have been signed, the usual one first.
-    func spellings(_ scheme: SharedKeyScheme) -> [SignatureSpelling] {
+    func spellings() -> [SignatureSpelling] {
         let names = headers.extensions.map(\.name)
         let orders: [SignatureSpelling.HeaderOrder] =
             names.sorted() == names.sorted(by: HeaderCollation.precedes) ? [.ordinal] : [.ordinal, .weighted]
@@ -68,12 +68,8 @@ extension SharedKeyRequest {
         text.reserveCapacity(512)
         text.append(contentsOf: method.utf8)
         text.append(newline)
-        switch scheme {
-        case .full:
-            for slot in SignableHeaders.Slot.allCases { appendLine(slot, to: &text) }
-        case .lite:
-            for slot in [SignableHeaders.Slot.contentMD5, .contentType, .date] { appendLine(slot, to: &text) }
-        }
+        let slots = scheme == .full ? SignableHeaders.fullSlots : SignableHeaders.liteSlots
+        for slot in slots { appendLine(slot, to: &text) }
         appendExtensions(spelling, to: &text)
         text.append(slash)
         text.append(contentsOf: account.utf8)

@@ -13,6 +13,7 @@ package struct BatchResponse {
 
     package var contentType: String { "multipart/mixed; boundary=\(boundary)" }
 
+    /// Adds the Content-Length of a body when `headers` has none.
     /// - Parameter contentID: as in the request; without one for a failure of the batch as a whole.
     package mutating func append(
         contentID: String?, status: Int, reason: String, headers: [(name: String, value: String)],
@@ -24,6 +25,8 @@ package struct BatchResponse {
         writeText(reason)
         buffer.writeStaticString("\r\n")
         for header in headers { writeHeader(header.name, header.value) }
+        let hasLength = headers.contains { $0.name.equalsIgnoringASCIICase("Content-Length") }
+        if body.readableBytes > 0, !hasLength { writeHeader("Content-Length", String(body.readableBytes)) }
         buffer.writeStaticString("\r\n")
         if body.readableBytes > 0 {
             buffer.writeImmutableBuffer(body)

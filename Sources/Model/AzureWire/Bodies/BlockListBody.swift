@@ -3,6 +3,9 @@ package import StorageModel
 
 /// The body of Put Block List: `Committed`, `Uncommitted` and `Latest` in the blob's byte order.
 package enum BlockListBody {
+    /// Room for 50,000 of the longest ids with white space between them.
+    package static let maximumBytes = 8 << 20
+
     /// - Throws: InvalidXmlDocument for what is no block list, BlockListTooLong for more than 50,000 entries and
     ///   InvalidBlockList for an entry that cannot be a block's id.
     package static func parse(_ body: ByteBuffer) throws(AzureError) -> [BlockListEntry] {
@@ -37,7 +40,9 @@ package enum BlockListBody {
             switch event {
             case .end: break list
             case .text(let text):
-                guard text.utf8.allSatisfy({ $0.isXMLSpace }) else { throw reader.problem("text stands between elements") }
+                guard text.utf8.allSatisfy({ $0.isXMLSpace }) else {
+                    throw reader.problem("text stands between elements")
+                }
             case .start(let name):
                 guard let source = source(name) else {
                     throw reader.problem("element \(name.prefix(64)) stands in a block list")
@@ -53,7 +58,9 @@ package enum BlockListBody {
 
     /// A block's id as a query parameter or in a list: Base64 of 1 to 64 bytes.
     package static func blockID(_ text: String) -> BlockID? {
-        guard let length = Base64.decodedLength(of: text), (1...Limits.blockIDBytes).contains(length) else { return nil }
+        guard let length = Base64.decodedLength(of: text), (1...Limits.blockIDBytes).contains(length) else {
+            return nil
+        }
         return BlockID(text: text)
     }
 

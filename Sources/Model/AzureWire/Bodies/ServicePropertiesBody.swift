@@ -11,7 +11,9 @@ package enum ServicePropertiesBody {
         var properties = ServiceProperties()
         var seen: Set<String> = []
         for part in root.children {
-            guard seen.insert(part.name).inserted else { throw .invalidXML(reason: "\(part.name.prefix(64)) stands twice") }
+            guard seen.insert(part.name).inserted else {
+                throw .invalidXML(reason: "\(part.name.prefix(64)) stands twice")
+            }
             switch part.name {
             case "Logging": properties.logging = try logging(part)
             // The name that the first versions used.

@@ -6,8 +6,8 @@ package enum CORS {
     package typealias Headers = [(name: String, value: String)]
 
     /// The headers of a 200 to a preflight request.
-    /// - Throws: InvalidHeaderValue when a header that makes it a preflight is missing, CorsPreflightFailure when no rule
-    ///   allows the request.
+    /// - Throws: InvalidHeaderValue when a header that makes it a preflight is missing, CorsPreflightFailure when no
+    ///   rule allows the request.
     package static func preflight(
         origin: String?, method: String?, requestHeaders: String?, rules: [Rule]
     ) throws(AzureError) -> Headers {
@@ -27,7 +27,8 @@ package enum CORS {
     }
 
     /// The headers that the answer to an actual request carries besides its own.
-    /// - Parameter responseHeaders: the answer's own names: those that an exposed prefix covers are named to the browser.
+    /// - Parameter responseHeaders: the answer's own names: those that an exposed prefix covers are named to the
+    ///   browser.
     package static func actual(
         origin: String?, method: String, responseHeaders: [String] = [], rules: [Rule]
     ) -> Headers {
@@ -74,7 +75,9 @@ package enum CORS {
                 names.append(pattern)
                 continue
             }
-            for header in responseHeaders where allows(pattern, header) && !names.contains(header) { names.append(header) }
+            for header in responseHeaders where allows(pattern, header) && !names.contains(header) {
+                names.append(header)
+            }
         }
         return names
     }

@@ -63,7 +63,8 @@ package enum HTTPDate {
     private static func parseFixed(_ text: some StringProtocol) -> CalendarTime? {
         var scanner = FieldScanner(text)
         guard scanner.name(of: weekdayNames) != nil, scanner.skip(", "), let day = scanner.digits(2), scanner.skip(" "),
-            let month = scanner.name(of: monthNames), scanner.skip(" "), let year = scanner.digits(4), scanner.skip(" "),
+            let month = scanner.name(of: monthNames), scanner.skip(" "), let year = scanner.digits(4),
+            scanner.skip(" "),
             let clock = clock(&scanner), scanner.skip(" GMT"), scanner.isAtEnd
         else { return nil }
         return CalendarTime(

@@ -74,7 +74,8 @@ package enum ISODate {
         if scanner.skip("Z") { return 0 }
         let sign: Int64
         if scanner.skip("+") { sign = 1 } else if scanner.skip("-") { sign = -1 } else { return nil }
-        guard let hours = scanner.digits(2), scanner.skip(":"), let minutes = scanner.digits(2), hours < 24, minutes < 60
+        guard let hours = scanner.digits(2), scanner.skip(":"), let minutes = scanner.digits(2), hours < 24,
+            minutes < 60
         else { return nil }
         return sign * Int64(hours * 3_600 + minutes * 60)
     }

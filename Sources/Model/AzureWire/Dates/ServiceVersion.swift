@@ -1,5 +1,5 @@
-/// A version of the Blob service's protocol: the date in `x-ms-version`. Clients send dates newer than any list of ours, so
-/// every real date from the first version to the end of 2049 counts.
+/// A version of the Blob service's protocol: the date in `x-ms-version`. Clients send dates newer than any list of
+/// ours, so every real date from the first version to the end of 2049 counts.
 package struct ServiceVersion: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// 20210212 for 2021-02-12
     private let packed: Int

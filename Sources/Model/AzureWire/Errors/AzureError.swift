@@ -1,5 +1,5 @@
-/// A refusal as the service words it: what a protocol operation throws, and what becomes the status, the headers and the
-/// body of the answer.
+/// A refusal as the service words it: what a protocol operation throws, and what becomes the status, the headers and
+/// the body of the answer.
 package struct AzureError: Error, Sendable, Equatable {
     package struct Field: Sendable, Hashable {
         package var name: String

@@ -2,7 +2,8 @@ package import NIOCore
 package import StorageModel
 
 extension AzureError {
-    /// The body of the answer: `Error`/`Code`, `Message` with the request's id and the time on lines of their own, details.
+    /// The body of the answer: `Error`/`Code`, `Message` with the request's id and the time on lines of their own,
+    /// details.
     package func xml(requestID: String, time: Timestamp) -> ByteBuffer {
         var xml = XMLWriter(capacity: 512)
         xml.open("Error")

@@ -3,7 +3,8 @@ extension AzureErrorCode {
     package static let accessTierNotSupportedForBlobType = Self(
         "AccessTierNotSupportedForBlobType", 400, "The access tier is not supported for this blob type.")
     package static let blobAccessTierNotSupportedForAccountType = Self(
-        "BlobAccessTierNotSupportedForAccountType", 409, "The access tier is not supported on this storage account type.")
+        "BlobAccessTierNotSupportedForAccountType", 409,
+        "The access tier is not supported on this storage account type.")
     package static let blobAlreadyExists = Self("BlobAlreadyExists", 409, "The specified blob already exists.")
     package static let blobArchived = Self(
         "BlobArchived", 409, "This operation is not permitted on an archived blob.")
@@ -61,7 +62,8 @@ extension AzureErrorCode {
     package static let featureNotSupportedForAccount = Self(
         "FeatureNotSupportedForAccount", 409, "The feature is not supported for this account.")
     package static let infiniteLeaseDurationRequired = Self(
-        "InfiniteLeaseDurationRequired", 412, "The lease ID matched, but the specified lease must be an infinite-duration lease.")
+        "InfiniteLeaseDurationRequired", 412,
+        "The lease ID matched, but the specified lease must be an infinite-duration lease.")
     package static let invalidBlobOrBlock = Self(
         "InvalidBlobOrBlock", 400, "The specified blob or block content is invalid.")
     package static let invalidBlobTier = Self("InvalidBlobTier", 400, "The specified blob tier is invalid.")
@@ -72,7 +74,8 @@ extension AzureErrorCode {
     package static let invalidSourceBlobType = Self(
         "InvalidSourceBlobType", 409, "The copy source blob type is invalid for this operation.")
     package static let invalidSourceBlobUrl = Self(
-        "InvalidSourceBlobUrl", 409, "The source URL for incremental copy operation must be valid Azure Storage blob URL.")
+        "InvalidSourceBlobUrl", 409,
+        "The source URL for incremental copy operation must be valid Azure Storage blob URL.")
     package static let noPendingCopyOperation = Self(
         "NoPendingCopyOperation", 409, "There is currently no pending copy operation.")
     package static let pendingCopyOperation = Self(

@@ -37,7 +37,8 @@ extension AzureErrorCode {
         "AuthorizationResourceTypeMismatch", 403,
         "This request is not authorized to perform this operation using this resource type.")
     package static let authorizationServiceMismatch = Self(
-        "AuthorizationServiceMismatch", 403, "This request is not authorized to perform this operation using this service.")
+        "AuthorizationServiceMismatch", 403,
+        "This request is not authorized to perform this operation using this service.")
     package static let authorizationSourceIPMismatch = Self(
         "AuthorizationSourceIPMismatch", 403,
         "This request is not authorized to perform this operation using this source IP.")

@@ -30,7 +30,9 @@ package struct ETagList: Sendable, Hashable {
         while at < text.count {
             guard let tag = Self.takeQuoted(text, &at) else { return nil }
             count += 1
-            if comparison == .weak || !tag.isWeak, let version = Version(etagText: tag.opaque) { versions.append(version) }
+            if comparison == .weak || !tag.isWeak, let version = Version(etagText: tag.opaque) {
+                versions.append(version)
+            }
             while at < text.count, text[at].isBlank { at += 1 }
             guard at < text.count else { break }
             guard text[at] == UInt8(ascii: ",") else { return nil }

@@ -2,8 +2,8 @@ package import StorageModel
 
 /// `Range`, `x-ms-range` and `x-ms-source-range`. Source: "Specifying the Range header for Blob service operations".
 package enum RangeHeader {
-    /// Reads `bytes=a-` and `bytes=a-b`. Everything else, several ranges and suffixes among it, is `nil`: the service then
-    /// answers as if the header were not there. Numbers beyond 64 bits count as the largest.
+    /// Reads `bytes=a-` and `bytes=a-b`. Everything else, several ranges and suffixes among it, is `nil`: the service
+    /// then answers as if the header were not there. Numbers beyond 64 bits count as the largest.
     package static func parse(_ value: String) -> RangeRequest? {
         let text = value.trimmingBlanks
         guard text.hasPrefixIgnoringASCIICase("bytes=") else { return nil }

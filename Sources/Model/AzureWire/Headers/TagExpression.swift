@@ -1,6 +1,7 @@
 package import StorageModel
 
-/// Conditions on tags as text. Sources: "Find Blobs by Tags", "Specifying conditional headers for Blob service operations".
+/// Conditions on tags as text. Sources: "Find Blobs by Tags", "Specifying conditional headers for Blob service
+/// operations".
 package struct TagExpression {
     package enum Dialect: Sendable {
         /// `where`: comparisons joined by AND; `@container` names a container.
@@ -71,7 +72,9 @@ package struct TagExpression {
         comparisons += 1
         guard comparisons <= Self.maximumComparisons else { return nil }
         if take(UInt8(ascii: "@")) {
-            guard dialect == .query, takeWord("container"), comparison() == .equal, let name = value() else { return nil }
+            guard dialect == .query, takeWord("container"), comparison() == .equal, let name = value() else {
+                return nil
+            }
             return .container(name)
         }
         guard let key = key(), let comparison = comparison(), let value = value() else { return nil }

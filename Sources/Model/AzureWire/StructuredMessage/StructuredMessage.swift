@@ -1,7 +1,7 @@
 import NIOCore
 
-/// The framing of `x-ms-structured-body: XSM/1.0; properties=crc64`: a header, numbered segments with a CRC-64 each, and a
-/// CRC-64 of everything at the end. All numbers are little-endian.
+/// The framing of `x-ms-structured-body: XSM/1.0; properties=crc64`: a header, numbered segments with a CRC-64 each,
+/// and a CRC-64 of everything at the end. All numbers are little-endian.
 package enum StructuredMessage {
     package static let headerValue = "XSM/1.0; properties=crc64"
     package static let defaultSegmentLength: Int64 = 4 << 20
@@ -23,7 +23,7 @@ package enum StructuredMessage {
 
     /// Whether the header asks for the one form that there is. Blanks and case are of no account.
     package static func isSupported(_ value: String) -> Bool {
-        let parts = value.split(separator: ";").map { $0.trimmingBlanks.asciiLowercased }
+        let parts = value.split(separator: ";").map { String($0.trimmingBlanks).asciiLowercased }
         return parts.count == 2 && parts[0] == "xsm/1.0"
             && parts[1].filter { $0 != " " } == "properties=crc64"
     }

@@ -1,7 +1,7 @@
 package import NIOCore
 
-/// Takes a structured message apart, piece by piece as it arrives. The data comes out as slices of what went in, before its
-/// CRC has been seen: nothing may be named until `finish` has returned.
+/// Takes a structured message apart, piece by piece as it arrives. The data comes out as slices of what went in, before
+/// its CRC has been seen: nothing may be named until `finish` has returned.
 package struct StructuredMessageDecoder: Sendable {
     private enum State: Equatable {
         case messageHeader, segmentHeader
@@ -31,7 +31,8 @@ package struct StructuredMessageDecoder: Sendable {
         self.crc64 = crc64
     }
 
-    /// The next data in the piece, or `nil` when the piece is used up. Call until `nil`, then again with the next piece.
+    /// The next data in the piece, or `nil` when the piece is used up. Call until `nil`, then again with the next
+    /// piece.
     package mutating func next(_ piece: inout ByteBuffer) throws(StructuredMessage.Problem) -> ByteBuffer? {
         while true {
             switch state {

@@ -38,8 +38,8 @@ package struct StructuredMessageEncoder: Sendable {
             + Int64(StructuredMessage.crcLength)
     }
 
-    /// The next bytes to send, or `nil` when the piece is used up or the message is complete. Call until `nil`, then again
-    /// with the next piece; once more with an empty one at the end.
+    /// The next bytes to send, or `nil` when the piece is used up or the message is complete. Call until `nil`, then
+    /// again with the next piece; once more with an empty one at the end.
     package mutating func next(_ piece: inout ByteBuffer) -> ByteBuffer? {
         switch state {
         case .messageHeader:

@@ -17,12 +17,21 @@ extension UInt8 {
     }
 }
 
-extension StringProtocol {
+extension String {
     /// In lower case as far as ASCII goes; without a copy when there is nothing to change.
     var asciiLowercased: String {
-        guard utf8.contains(where: { $0.isUppercaseLetter }) else { return String(self) }
+        guard utf8.contains(where: { $0.isUppercaseLetter }) else { return self }
         return String(decoding: utf8.map { $0.lowercased }, as: UTF8.self)
     }
+
+    /// Without blanks at both ends; without a copy when there are none.
+    var withoutOuterBlanks: String {
+        guard let first = utf8.first, let last = utf8.last, first.isBlank || last.isBlank else { return self }
+        return String(trimmingBlanks)
+    }
+}
+
+extension StringProtocol {
 
     func equalsIgnoringASCIICase(_ other: some StringProtocol) -> Bool {
         utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }

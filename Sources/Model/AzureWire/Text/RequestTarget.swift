@@ -58,7 +58,8 @@ package struct RawResourcePath: Sendable, Hashable {
     package var containerEndsInSlash = false
 
     package init(_ rawPath: String, style: AddressingStyle) {
-        var rest: Substring? = rawPath.utf8.first == UInt8(ascii: "/") ? Substring(rawPath.utf8.dropFirst()) : rawPath[...]
+        var rest: Substring? =
+            rawPath.utf8.first == UInt8(ascii: "/") ? Substring(rawPath.utf8.dropFirst()) : rawPath[...]
         if style == .path { account = Self.takeSegment(&rest) }
         container = Self.takeSegment(&rest)
         if let rest {

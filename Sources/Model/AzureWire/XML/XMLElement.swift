@@ -2,6 +2,9 @@ package import NIOCore
 
 /// A small document as a tree: service properties, access policies, tags.
 package struct XMLElement: Sendable, Hashable {
+    /// More than any such body of a well-meaning client: 5 policies, 10 tags, 2 KiB of CORS rules.
+    package static let maximumDocumentBytes = 64 << 10
+
     package var name: String
     /// Of a leaf as it stands; of an element with children nothing.
     package var text: String

@@ -1,3 +1,4 @@
+import Access
 import AzureWire
 import HTTPExchange
 import NIOHTTP1

@@ -74,20 +74,8 @@ extension AzureError {
         case .copySourceArchived: .cannotVerifyCopySource(status: 409, code: .blobArchived)
 
         // Bodies
-        case .md5Mismatch(let given, let computed):
-            AzureError(
-                .md5Mismatch,
-                details: [
-                    Field("UserSpecifiedMd5", Base64.encode(given)),
-                    Field("ServerCalculatedMd5", Base64.encode(computed)),
-                ])
-        case .crc64Mismatch(let given, let computed):
-            AzureError(
-                .crc64Mismatch,
-                details: [
-                    Field("UserSpecifiedCrc64", CRC64Text.format(given)),
-                    Field("ServerCalculatedCrc64", CRC64Text.format(computed)),
-                ])
+        case .md5Mismatch(let given, let computed): .md5Mismatch(given: given, computed: computed)
+        case .crc64Mismatch(let given, let computed): .crc64Mismatch(given: given, computed: computed)
         case .bodyTooLarge(let limit): .bodyTooLarge(limit: limit)
         case .bodyTruncated: AzureError(.invalidInput, message: "The request body ended before its declared length.")
 

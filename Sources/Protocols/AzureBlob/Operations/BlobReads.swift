@@ -102,7 +102,7 @@ private enum RangeChecksum {
     func set(on answer: inout Answer, of bytes: ByteBuffer) {
         switch self {
         case .md5: answer.set("Content-MD5", Base64.encode(BodyChecksums.md5(bytes)))
-        case .crc64: answer.set("x-ms-content-crc64", CRC64Text.format(BodyChecksums.crc64(bytes)))
+        case .crc64: answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(BodyChecksums.crc64(bytes)))
         }
     }
 }

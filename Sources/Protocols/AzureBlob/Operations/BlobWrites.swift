@@ -1,8 +1,9 @@
+import Access
 import AzureWire
 import HTTPExchange
-import Namespace
 import NIOCore
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 // Put Blob, Put Block, Put Block List, Get Block List.
@@ -25,7 +26,7 @@ extension AzureBlobService {
         var answer = Answer(.created)
         answer.setState(receipt.write)
         answer.set("Content-MD5", receipt.digests.md5.map { Base64.encode($0) })
-        if call.version >= .contentCRC64 { answer.set("x-ms-content-crc64", CRC64Text.format(receipt.digests.crc64)) }
+        if call.version >= .contentCRC64 { answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(receipt.digests.crc64)) }
         answer.setEncrypted()
         return answer
     }
@@ -53,7 +54,7 @@ extension AzureBlobService {
     static func blockAnswer(_ digests: BodyDigests, md5: [UInt8]?, _ version: ServiceVersion) -> Answer {
         var answer = Answer(.created)
         answer.set("Content-MD5", md5.map { Base64.encode($0) })
-        if version >= .contentCRC64 { answer.set("x-ms-content-crc64", CRC64Text.format(digests.crc64)) }
+        if version >= .contentCRC64 { answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(digests.crc64)) }
         answer.setEncrypted()
         return answer
     }
@@ -93,7 +94,7 @@ extension AzureBlobService {
         if headers.has("Content-MD5") {
             answer.set("Content-MD5", headers["Content-MD5"])
         } else if call.version >= .contentCRC64 {
-            answer.set("x-ms-content-crc64", CRC64Text.format(BodyChecksums.crc64(document)))
+            answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(BodyChecksums.crc64(document)))
         }
         answer.setEncrypted()
         return answer

@@ -76,15 +76,12 @@ struct RequestHeaders: Sendable {
 
     func md5(_ name: String) throws(AzureError) -> [UInt8]? {
         guard let text = self[name] else { return nil }
-        guard let bytes = Base64.decode(text), bytes.count == 16 else { throw AzureError(.invalidMd5) }
-        return bytes
+        return try ChecksumHeaders.md5(text)
     }
 
-    /// Azure sends the eight bytes with the least significant first.
     func crc64(_ name: String) throws(AzureError) -> UInt64? {
         guard let text = self[name] else { return nil }
-        guard let bytes = Base64.decode(text), bytes.count == 8 else { throw .invalidHeaderValue(name, text) }
-        return CRC64Text.value(bytes)
+        return try ChecksumHeaders.crc64(text, header: name)
     }
 
     // MARK: Tiers and tags
@@ -137,19 +134,12 @@ struct RequestHeaders: Sendable {
     }
 }
 
-/// The eight bytes of a CRC-64 as Azure writes them: Base64, least significant byte first.
-enum CRC64Text {
-    static func bytes(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
-    static func value(_ bytes: [UInt8]) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
-    static func format(_ value: UInt64) -> String { Base64.encode(bytes(value)) }
-}
-
 extension StringProtocol {
     /// Without the spaces and tabs that HTTP allows around a value.
-    var trimmingHTTPBlanks: SubSequence {
-        var rest = self[...]
-        while let first = rest.utf8.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
-        while let last = rest.utf8.last, last == 0x20 || last == 0x09 { rest = rest.dropLast() }
-        return rest
+    var trimmingHTTPBlanks: Substring {
+        var rest = Substring(self).utf8
+        while let first = rest.first, first == 0x20 || first == 0x09 { rest.removeFirst() }
+        while let last = rest.last, last == 0x20 || last == 0x09 { rest.removeLast() }
+        return Substring(rest)
     }
 }

@@ -1,4 +1,4 @@
-import AzureWire
+package import AzureWire
 package import NIOHTTP1
 import StorageModel
 

@@ -1,4 +1,4 @@
-import AzureWire
+package import AzureWire
 
 /// What a request's URL names, before anything is known to exist.
 package struct Target: Sendable, Hashable {

@@ -1,8 +1,9 @@
+import StorageModel
+import Synchronization
+
 #if canImport(Glibc)
     import Glibc
 #endif
-import StorageModel
-import Synchronization
 
 /// Where audit lines go.
 package enum AuditDestination: Sendable, Equatable {
@@ -23,6 +24,11 @@ package final class AuditLog: Sendable {
     package struct OpenFailure: Error, Sendable, Equatable {
         package var path: String
         package var errorNumber: CInt
+
+        package init(path: String, errorNumber: CInt) {
+            self.path = path
+            self.errorNumber = errorNumber
+        }
     }
 
     private struct Queue: Sendable {

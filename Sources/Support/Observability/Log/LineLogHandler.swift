@@ -1,8 +1,9 @@
+package import Logging
+package import StorageModel
+
 #if canImport(Glibc)
     import Glibc
 #endif
-package import Logging
-package import StorageModel
 
 /// Writes each log event as one line of text or JSON. Messages are constant; what varies is in the fields.
 package struct LineLogHandler: LogHandler {
@@ -45,13 +46,17 @@ package struct LineLogHandler: LogHandler {
         }
     }
 
-    private func text(_ event: LogEvent, _ time: String, _ fields: [(key: String, value: Logger.MetadataValue)]) -> [UInt8] {
+    private func text(_ event: LogEvent, _ time: String, _ fields: [(key: String, value: Logger.MetadataValue)])
+        -> [UInt8]
+    {
         var line = "\(time) \(paint(event.level)) \(label): \(oneLine("\(event.message)"))"
         for (key, value) in fields { line += " \(oneWord(key))=\(oneWord("\(value)"))" }
         return Array((line + "\n").utf8)
     }
 
-    private func json(_ event: LogEvent, _ time: String, _ fields: [(key: String, value: Logger.MetadataValue)]) -> [UInt8] {
+    private func json(_ event: LogEvent, _ time: String, _ fields: [(key: String, value: Logger.MetadataValue)])
+        -> [UInt8]
+    {
         var json = JSONWriter()
         json.object { json in
             json.member("time", time)

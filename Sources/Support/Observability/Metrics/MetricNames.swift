@@ -28,7 +28,8 @@ extension MetricName {
     package static let connectionsRefused = Self(
         "http_connections_refused_total", .counter, "Connections turned away because too many were open.")
     package static let refusals = Self("http_refusals_total", .counter, "Requests that the front door itself refused.")
-    package static let timeouts = Self("http_timeouts_total", .counter, "Peers that were too slow, by what was awaited.")
+    package static let timeouts = Self(
+        "http_timeouts_total", .counter, "Peers that were too slow, by what was awaited.")
     package static let answersCut = Self(
         "http_answers_cut_total", .counter, "Answers that ended before their last byte, by side.")
 
@@ -46,11 +47,13 @@ extension MetricName {
 
     // Extents
     package static let extentUsedBytes = Self("extent_used_bytes", .gauge, "Bytes of live extents.")
-    package static let extentReservedBytes = Self("extent_reserved_bytes", .gauge, "Bytes promised to bodies under way.")
+    package static let extentReservedBytes = Self(
+        "extent_reserved_bytes", .gauge, "Bytes promised to bodies under way.")
     package static let extentBudgetBytes = Self("extent_budget_bytes", .gauge, "What used and reserved may not exceed.")
     package static let extentSyncDuration = Self("extent_sync_duration_seconds", .histogram, "One sync of a segment.")
     package static let extentDamaged = Self("extent_damaged_total", .counter, "Extents whose checksum did not match.")
-    package static let extentScrubbedBytes = Self("extent_scrubbed_bytes_total", .counter, "Bytes read by the scrubber.")
+    package static let extentScrubbedBytes = Self(
+        "extent_scrubbed_bytes_total", .counter, "Bytes read by the scrubber.")
     package static let extentSweptBytes = Self("extent_swept_bytes_total", .counter, "Bytes given back by the sweeper.")
 
     // Process

@@ -83,7 +83,7 @@ extension ExtentContract {
     }
 
     private static func concurrentBody(_ seed: Int) -> [UInt8] {
-        patternBytes(seed: UInt64(seed), count: 1 + (seed * 37_813) % 700_000)
+        patternBytes(seed: UInt64(seed), count: 1 + (seed * 37_813) % 500_000)
     }
 
     private static func storeConcurrently(

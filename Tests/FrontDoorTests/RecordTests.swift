@@ -1,0 +1,71 @@
+import Glibc
+import HTTPExchange
+import NIOCore
+import NIOHTTP1
+import Observability
+import StorageModel
+import Testing
+
+@testable import FrontDoor
+
+/// What is written down about requests.
+@Suite(.timeLimit(.minutes(1)))
+struct RecordTests {
+    @Test func countsAndAuditsEveryRequest() async throws {
+        var template = Array("/tmp/forebay-record-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        try #require(descriptor >= 0)
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        let audit = try AuditLog(.file(path: path), metrics: MetricRegistry())
+        let fixture = try await Fixture.start(audit: audit) { request in
+            var response = await echoLength(request)
+            response.audit.operationName = "PutBlob"
+            response.audit.category = .write
+            response.audit.clientRequestID = "mine"
+            return response
+        }
+        let client = try await fixture.connect()
+        try await client.send(
+            "PUT /c/b?sig=secret&x=1 HTTP/1.1\r\nHost: acc.example\r\nUser-Agent: tester\r\nContent-Length: 5\r\n\r\nhello"
+        )
+        #expect(try await client.answer().status == 201)
+        try await client.send("nonsense\r\n\r\n")
+        #expect(try await client.answer().status == 400)
+        await fixture.stop()
+        await audit.close()
+        let lines = try read(descriptor).split(separator: "\n")
+        try #require(lines.count == 2)
+        for column in [
+            #""OperationName":"PutBlob""#, #""Category":"StorageWrite""#, #""StatusCode":"201""#,
+            #""StatusText":"Success""#, #""ClientRequestId":"mine""#, #""UserAgentHeader":"tester""#,
+            #""Uri":"http://acc.example/c/b?sig=REDACTED&x=1""#, #""Protocol":"HTTP""#, #""RequestBodySize":5"#,
+            #""ContentLengthHeader":5"#, #""ResponseBodySize":1"#, #""CallerIpAddress":"127.0.0.1:"#,
+            #""TimeGenerated":"1994-11-06T08:49:37.0000000Z""#,
+        ] {
+            #expect(lines[0].contains(column), "\(column) in \(lines[0])")
+        }
+        #expect(!lines[0].contains("secret"))
+        #expect(lines[1].contains(#""StatusCode":"400""#))
+        let labels = [
+            MetricLabel("listener", "test"), MetricLabel("operation", "PutBlob"), MetricLabel("status", "201"),
+        ]
+        #expect(fixture.metrics.counter(.requests, labels).value == 1)
+        #expect(fixture.metrics.counter(.requestBytes, [MetricLabel("listener", "test")]).value == 5)
+        let refusals = [MetricLabel("listener", "test"), MetricLabel("reason", "malformed")]
+        #expect(fixture.metrics.counter(.refusals, refusals).value == 1)
+        let text = fixture.metrics.render()
+        #expect(text.contains("forebay_http_connections{listener=\"test\"} 0\n"))
+        #expect(text.contains("forebay_http_requests_in_flight{listener=\"test\"} 0\n"))
+    }
+
+    private func read(_ descriptor: CInt) throws -> String {
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        let count = pread(descriptor, &chunk, chunk.count, 0)
+        try #require(count >= 0)
+        return String(decoding: chunk.prefix(count), as: UTF8.self)
+    }
+}

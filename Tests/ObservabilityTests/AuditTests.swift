@@ -1,0 +1,175 @@
+import Glibc
+import Observability
+import StorageModel
+import Testing
+
+private func record(_ id: String) -> AuditRecord {
+    AuditRecord(
+        timeGenerated: Timestamp(nanoseconds: 784_111_777_012_345_678), operationName: "GetBlob",
+        category: "StorageRead", statusCode: 200, statusText: "Success", callerAddress: "10.0.0.1:4242",
+        correlationID: id, uri: "http://h/c/b?sig=REDACTED", protocolName: "HTTP")
+}
+
+/// A path in a new directory that goes away with the value.
+private final class ScratchFile: Sendable {
+    let directory: String
+    var path: String { directory + "/audit.log" }
+
+    init() throws {
+        var template = Array("/tmp/forebay-audit-XXXXXX".utf8CString)
+        try #require(mkdtemp(&template) != nil)
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit {
+        unlink(path)
+        rmdir(directory)
+    }
+
+    func lines() throws -> [String] {
+        let descriptor = open(path, O_RDONLY)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            guard count > 0 else { break }
+            bytes += chunk.prefix(count)
+        }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+}
+
+struct AuditTests {
+    @Test func aLineHasTheColumnsOfStorageBlobLogs() {
+        var full = record("id-1")
+        full.authenticationType = "AccountKey"
+        full.clientRequestID = "c\"1"
+        full.userAgent = "azsdk"
+        full.operationVersion = "2021-08-06"
+        full.accountName = "acc"
+        full.declaredBodyBytes = 0
+        full.requestHeaderBytes = 300
+        full.responseBodyBytes = 4096
+        full.durationNanoseconds = 1_500_000
+        full.serverLatencyNanoseconds = 1_000_000
+        full.etag = "0x1"
+        full.objectKey = "/acc/c/b"
+        #expect(
+            String(decoding: full.line(), as: UTF8.self)
+                == #"{"TimeGenerated":"1994-11-06T08:49:37.0123456Z","OperationName":"GetBlob","Category":"StorageRead","#
+                + #""StatusCode":"200","StatusText":"Success","AuthenticationType":"AccountKey","#
+                + #""CallerIpAddress":"10.0.0.1:4242","ClientRequestId":"c\"1","CorrelationId":"id-1","#
+                + #""UserAgentHeader":"azsdk","Uri":"http://h/c/b?sig=REDACTED","Protocol":"HTTP","#
+                + #""OperationVersion":"2021-08-06","OperationCount":0,"ServiceType":"blob","AccountName":"acc","#
+                + #""RequestHeaderSize":300,"RequestBodySize":0,"ResponseHeaderSize":0,"ResponseBodySize":4096,"#
+                + #""ContentLengthHeader":0,"DurationMs":1.500,"ServerLatencyMs":1,"Etag":"0x1","ObjectKey":"/acc/c/b","#
+                + #""SchemaVersion":"1.0"}"# + "\n")
+    }
+
+    @Test func writesEveryLineInOrder() async throws {
+        let file = try ScratchFile()
+        let metrics = MetricRegistry()
+        let log = try AuditLog(.file(path: file.path), metrics: metrics)
+        for index in 0..<5_000 { log.append(record("id-\(index)")) }
+        await log.flush()
+        var lines = try file.lines()
+        #expect(lines.count == 5_000)
+        #expect(lines[4_999].contains("\"CorrelationId\":\"id-4999\""))
+        log.append(record("last"))
+        await log.close()
+        lines = try file.lines()
+        #expect(lines.count == 5_001)
+        #expect(metrics.counter(.auditLines).value == 5_001)
+        log.append(record("late"))
+        #expect(metrics.counter(.auditDropped).value == 1)
+        await log.close()
+    }
+
+    /// Fills a pipe so that the writer cannot go on, then counts.
+    @Test(arguments: [AuditLog.Overflow.drop, .refuse])
+    func aFullQueueNeverBlocks(overflow: AuditLog.Overflow) async throws {
+        let file = try ScratchFile()
+        try #require(mkfifo(file.path, 0o600) == 0)
+        let reader = open(file.path, O_RDWR | O_NONBLOCK)
+        try #require(reader >= 0)
+        // The smallest pipe: one page, which the first line fills with its rest.
+        _ = fillPipe(reader)
+        let metrics = MetricRegistry()
+        let log = try AuditLog(.file(path: file.path), capacity: 4, overflow: overflow, metrics: metrics)
+        #expect(log.hasRoom)
+        for index in 0..<100 { log.append(record("id-\(index)")) }
+        // At most the four that the blocked writer has taken and the four in the queue are kept.
+        if overflow == .drop {
+            #expect(metrics.counter(.auditDropped).value >= 92)
+            #expect(log.hasRoom)
+        } else {
+            #expect(metrics.counter(.auditDropped).value == 0)
+            #expect(!log.hasRoom)
+        }
+        let drainer = Drainer(reader)
+        await log.close()
+        drainer.stop()
+        let lines = metrics.counter(.auditLines).value
+        #expect(lines + metrics.counter(.auditDropped).value == 100)
+        close(reader)
+    }
+
+    @Test func reportsAFileThatCannotBeOpened() {
+        #expect(throws: AuditLog.OpenFailure(path: "/nonexistent/x", errorNumber: ENOENT)) {
+            try AuditLog(.file(path: "/nonexistent/x"), metrics: MetricRegistry())
+        }
+    }
+
+    @Test func noneTakesNothing() async throws {
+        let log = try AuditLog(.none, metrics: MetricRegistry())
+        #expect(!log.isEnabled)
+        log.append(record("x"))
+        await log.flush()
+        await log.close()
+    }
+}
+
+private func fillPipe(_ descriptor: CInt) -> Int {
+    let page = [UInt8](repeating: 10, count: 4096)
+    var total = 0
+    while true {
+        let written = write(descriptor, page, page.count)
+        guard written > 0 else { return total }
+        total += written
+    }
+}
+
+/// Reads a pipe empty until it is told to stop.
+private final class Drainer: Sendable {
+    private let isStopped = Locked(false)
+
+    init(_ descriptor: CInt) {
+        let box = Unmanaged.passRetained(Box(descriptor, isStopped))
+        var thread = pthread_t()
+        pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+                var chunk = [UInt8](repeating: 0, count: 65_536)
+                while !box.isStopped.withLock({ $0 }) {
+                    if read(box.descriptor, &chunk, chunk.count) <= 0 { sched_yield() }
+                }
+                return nil
+            }, box.toOpaque())
+        pthread_detach(thread)
+    }
+
+    func stop() { isStopped.withLock { $0 = true } }
+
+    private final class Box: Sendable {
+        let descriptor: CInt
+        let isStopped: Locked<Bool>
+        init(_ descriptor: CInt, _ isStopped: Locked<Bool>) {
+            self.descriptor = descriptor
+            self.isStopped = isStopped
+        }
+    }
+}

@@ -1,0 +1,299 @@
+// The load generator for what wrk cannot measure: uploads of bodies under ever new names, HEAD, and large downloads.
+//
+//   load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE] [cycle]
+//
+// TABLE holds ready-made request heads, each as a line with its length and then its bytes: signing is done before the
+// clock starts. With BODY_FILE each head is followed by that file's bytes, with `cycle` the table starts again at its end
+// (without it, each head is sent once). One request at a time per connection. Bodies go out by sendfile and are thrown
+// away on arrival inside the kernel (MSG_TRUNC), so that the generator costs the machine as little as it can.
+//
+// Prints one JSON object. Exit status 1 if any answer was not 2xx or any connection broke.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEAD_BYTES = 16 * 1024, SMALL_BODY_BYTES = 64 * 1024, MAX_THREADS = 64 };
+// Latencies from 1 us to about 70 min: 32 steps in each power of two.
+enum { STEPS = 32, BUCKETS = 32 * STEPS };
+
+typedef struct { const char *bytes; size_t length; } Head;
+
+typedef struct {
+    int socket;
+    Head head;
+    size_t sent;          // of head and body together
+    char answer[HEAD_BYTES];
+    size_t answered;      // bytes of the answer's head so far
+    int64_t left;         // body bytes still to come; -1 while the head is incomplete
+    int status;
+    int writing;
+    uint64_t began;
+} Connection;
+
+typedef struct {
+    pthread_t thread;
+    int connections;
+    uint64_t requests, received, bad, broken, last;
+    int first_bad;
+    uint64_t latency[BUCKETS];
+} Worker;
+
+static struct sockaddr_in address;
+static Head *heads;
+static size_t head_count;
+static atomic_size_t next_head;
+static int cycling, body_file = -1;
+static char *body;
+static size_t body_length;
+static uint64_t deadline;
+
+static uint64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void fail(const char *what) {
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(2);
+}
+
+static void read_table(const char *path) {
+    int file = open(path, O_RDONLY);
+    struct stat info;
+    if (file < 0 || fstat(file, &info) < 0 || info.st_size == 0) fail(path);
+    char *at = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    if (at == MAP_FAILED) fail(path);
+    char *end = at + info.st_size;
+    size_t room = 1024;
+    heads = malloc(room * sizeof *heads);
+    while (at < end) {
+        size_t length = strtoul(at, &at, 10);
+        at++;
+        if (head_count == room) heads = realloc(heads, (room *= 2) * sizeof *heads);
+        heads[head_count++] = (Head){at, length};
+        at += length;
+    }
+}
+
+static unsigned bucket_of(uint64_t ns) {
+    uint64_t us = ns / 1000 + 1;
+    unsigned power = 63u - (unsigned)__builtin_clzll(us);
+    uint64_t step = power >= 5 ? (us >> (power - 5)) & 31 : (us << (5 - power)) & 31;
+    unsigned bucket = power * STEPS + (unsigned)step;
+    return bucket < BUCKETS ? bucket : BUCKETS - 1;
+}
+
+static double bucket_ms(unsigned bucket) { return (double)(1ull << (bucket / STEPS)) * (1.0 + (bucket % STEPS) / 32.0) / 1000.0; }
+
+// Takes the next head. False when there is nothing more to send.
+static int begin(Connection *c) {
+    if ((c->began = now()) >= deadline) return 0;
+    size_t index = atomic_fetch_add(&next_head, 1);
+    if (index >= head_count) {
+        if (!cycling) return 0;
+        index %= head_count;
+    }
+    c->head = heads[index];
+    c->sent = c->answered = 0;
+    c->left = -1;
+    c->writing = 1;
+    return 1;
+}
+
+// 1: all sent, 0: the socket is full, -1: broken.
+static int push(Connection *c) {
+    size_t all = c->head.length + body_length;
+    while (c->sent < all) {
+        ssize_t n;
+        if (c->sent < c->head.length || body_length <= SMALL_BODY_BYTES) {
+            size_t in_body = c->sent > c->head.length ? c->sent - c->head.length : 0;
+            struct iovec parts[2] = {
+                {(char *)c->head.bytes + (c->sent < c->head.length ? c->sent : c->head.length),
+                 c->sent < c->head.length ? c->head.length - c->sent : 0},
+                {body + in_body, body_length <= SMALL_BODY_BYTES ? body_length - in_body : 0}};
+            struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+            n = sendmsg(c->socket, &message, MSG_NOSIGNAL | (body_length > SMALL_BODY_BYTES ? MSG_MORE : 0));
+        } else {
+            off_t offset = (off_t)(c->sent - c->head.length);
+            n = sendfile(c->socket, body_file, &offset, all - c->sent);
+        }
+        if (n < 0) return errno == EAGAIN ? 0 : -1;
+        c->sent += (size_t)n;
+    }
+    return 1;
+}
+
+// Finds status and length in a whole answer head. False if it has no length.
+static int understand(Connection *c, size_t end) {
+    c->answer[end] = 0;
+    c->status = atoi(c->answer + 9);
+    char *line = strcasestr(c->answer, "\r\ncontent-length:");
+    int without_body = c->status == 204 || c->status == 304 || !strncmp(c->head.bytes, "HEAD ", 5);
+    if (!line && !without_body) return 0;
+    c->left = without_body ? 0 : strtoll(line + 17, NULL, 10);
+    c->left -= (int64_t)(c->answered - end - 4);
+    return 1;
+}
+
+// 1: a whole answer is here, 0: more to come, -1: broken.
+static int pull(Connection *c, Worker *w) {
+    for (;;) {
+        ssize_t n;
+        if (c->left < 0) {
+            n = recv(c->socket, c->answer + c->answered, HEAD_BYTES - 1 - c->answered, 0);
+        } else {
+            if (c->left == 0) return 1;
+            n = recv(c->socket, NULL, (size_t)c->left, MSG_TRUNC);
+        }
+        if (n < 0) return errno == EAGAIN ? 0 : -1;
+        if (n == 0) return -1;
+        if (c->left >= 0) {
+            c->left -= n;
+            w->received += (uint64_t)n;
+            continue;
+        }
+        c->answered += (size_t)n;
+        char *end = memmem(c->answer, c->answered, "\r\n\r\n", 4);
+        if (!end) {
+            if (c->answered == HEAD_BYTES - 1) return -1;
+            continue;
+        }
+        size_t head = (size_t)(end - c->answer);
+        w->received += c->answered - head - 4;
+        if (!understand(c, head) || c->left < 0) return -1;
+    }
+}
+
+static int connect_to_server(void) {
+    int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+    if (s < 0 || connect(s, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+    setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    fcntl(s, F_SETFL, O_NONBLOCK);
+    return s;
+}
+
+static void finish(Connection *c, Worker *w) {
+    uint64_t at = now();
+    w->requests++;
+    w->last = at;
+    w->latency[bucket_of(at - c->began)]++;
+    if (c->status < 200 || c->status > 299) {
+        w->bad++;
+        w->first_bad = w->first_bad ? w->first_bad : c->status;
+    }
+}
+
+// Goes on until the connection would block. False when it is done for good.
+static int drive(Connection *c, Worker *w) {
+    for (;;) {
+        if (c->writing) {
+            int pushed = push(c);
+            if (pushed < 0) { w->broken++; return 0; }
+            if (!pushed) return 1;
+            c->writing = 0;
+        }
+        int pulled = pull(c, w);
+        if (pulled < 0) { w->broken++; return 0; }
+        if (!pulled) return 1;
+        finish(c, w);
+        if (!begin(c)) return 0;
+    }
+}
+
+static void *work(void *argument) {
+    Worker *w = argument;
+    int poll = epoll_create1(0), open_connections = 0;
+    Connection *all = calloc((size_t)w->connections, sizeof *all);
+    for (int i = 0; i < w->connections; i++) {
+        Connection *c = &all[i];
+        c->socket = connect_to_server();
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+        epoll_ctl(poll, EPOLL_CTL_ADD, c->socket, &event);
+        if (begin(c) && drive(c, w)) open_connections++;
+        else close(c->socket);
+    }
+    while (open_connections) {
+        struct epoll_event events[64];
+        int n = epoll_wait(poll, events, 64, 30000);
+        if (n == 0) { w->broken += (uint64_t)open_connections; break; }  // no answer for half a minute
+        for (int i = 0; i < n; i++) {
+            Connection *c = events[i].data.ptr;
+            if (c->socket >= 0 && !drive(c, w)) {
+                close(c->socket);
+                c->socket = -1;
+                open_connections--;
+            }
+        }
+    }
+    return NULL;
+}
+
+static double percentile(const uint64_t *buckets, uint64_t count, double part) {
+    uint64_t seen = 0;
+    for (unsigned b = 0; b < BUCKETS; b++)
+        if ((seen += buckets[b]) >= (uint64_t)(part * (double)count) && seen) return bucket_ms(b);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 7) {
+        fprintf(stderr, "usage: load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE|-] [cycle]\n");
+        return 2;
+    }
+    address.sin_family = AF_INET;
+    address.sin_port = htons((uint16_t)atoi(argv[2]));
+    if (inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) fail(argv[1]);
+    int connections = atoi(argv[3]), threads = atoi(argv[4]);
+    if (threads < 1 || threads > MAX_THREADS || connections < threads) { errno = EINVAL; fail("threads"); }
+    read_table(argv[6]);
+    if (argc > 7 && strcmp(argv[7], "-")) {
+        struct stat info;
+        if ((body_file = open(argv[7], O_RDONLY)) < 0 || fstat(body_file, &info) < 0) fail(argv[7]);
+        body_length = (size_t)info.st_size;
+        body = mmap(NULL, body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, body_file, 0);
+        if (body == MAP_FAILED) fail(argv[7]);
+    }
+    cycling = argc > 8 && !strcmp(argv[8], "cycle");
+    static Worker workers[MAX_THREADS];
+    uint64_t began = now();
+    deadline = began + (uint64_t)(atof(argv[5]) * 1e9);
+    for (int i = 0; i < threads; i++) {
+        workers[i].connections = connections / threads + (i < connections % threads);
+        pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+    }
+    Worker sum = {0};
+    for (int i = 0; i < threads; i++) {
+        pthread_join(workers[i].thread, NULL);
+        Worker *w = &workers[i];
+        sum.requests += w->requests, sum.received += w->received, sum.bad += w->bad, sum.broken += w->broken;
+        sum.first_bad = sum.first_bad ? sum.first_bad : w->first_bad;
+        if (w->last > sum.last) sum.last = w->last;
+        for (unsigned b = 0; b < BUCKETS; b++) sum.latency[b] += w->latency[b];
+    }
+    double seconds = sum.last > began ? (double)(sum.last - began) / 1e9 : 0;
+    printf("{\"requests\": %llu, \"seconds\": %.6f, \"received\": %llu, \"sent\": %llu, \"bad\": %llu, \"first_bad\": %d, "
+           "\"broken\": %llu, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
+           (unsigned long long)sum.requests, seconds, (unsigned long long)sum.received,
+           (unsigned long long)(sum.requests * body_length), (unsigned long long)sum.bad, sum.first_bad,
+           (unsigned long long)sum.broken, percentile(sum.latency, sum.requests, 0.5), percentile(sum.latency, sum.requests, 0.99));
+    return sum.bad || sum.broken;
+}
