@@ -20,6 +20,7 @@ extension Target.Dependency {
     static let logging: Self = .product(name: "Logging", package: "swift-log")
     static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
     static let lifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
 
 func module(_ name: String, in layer: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -97,7 +98,7 @@ let package = Package(
         .executableTarget(
             name: "forebay",
             dependencies: [
-                "Node", "Namespace", "StorageModel", "Observability", .arguments, .logging, .lifecycle,
+                "Node", "Namespace", "StorageModel", "Observability", .arguments, .logging, .lifecycle, .unixSignals,
             ],
             path: "Sources/Programs/forebay", swiftSettings: strict),
 

@@ -28,8 +28,13 @@ def pytest_collection_finish(session):
 @pytest.fixture(scope="session")
 def node():
     """A node with the development account on a port of its own. Public access is off, as it is by default."""
-    with Node() as started:
-        yield started
+    try:
+        started = Node().start()
+    except nodes.NodeError as failure:
+        # Nearly every test needs this node: without it one message is worth more than hundreds.
+        pytest.exit(str(failure), returncode=3)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

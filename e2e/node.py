@@ -52,6 +52,7 @@ class Node:
     def __init__(self, *, dev=True, accounts=None, listen="127.0.0.1:0", admin="127.0.0.1:0", options=(), env=None):
         self._home = Path(tempfile.mkdtemp(prefix="forebay-e2e-"))
         self.data = self._home / "data"
+        self.data.mkdir()
         self._stdout = self._home / "stdout.log"
         self._stderr = self._home / "stderr.log"
         self._listen = listen
@@ -123,7 +124,7 @@ class Node:
                 raise NodeError(f"`{' '.join(command)}` ended with {ended} before it was ready\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise NodeError(f"no ready line within {START_TIMEOUT_S} s from `{' '.join(command)}`\n{self.log_tail()}")
+                raise NodeError(f"no ready line in {START_TIMEOUT_S} s from `{' '.join(command)}`\n{self.log_tail()}")
             time.sleep(0.02)
         self.blob_url, self.admin_url = ready[1], ready[4]
         self._listen, self._admin = f"{ready[2]}:{ready[3]}", f"{ready[5]}:{ready[6]}"

@@ -18,8 +18,10 @@ import Testing
             let uri = "/devaccount\(part.path)"
             var headers = HTTPHeaders([("x-ms-date", fixture.date()), ("Content-Length", "0")] + part.headers)
             fixture.sign(
-                &headers, part.method, uri, version: "2023-11-03", part.signing, account: "devaccount", isPathStyle: true)
-            text += "--b1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: \(index)\r\n\r\n"
+                &headers, part.method, uri, version: "2023-11-03", part.signing, account: "devaccount",
+                isPathStyle: true)
+            text +=
+                "--b1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: \(index)\r\n\r\n"
             text += "\(part.method.rawValue) \(uri) HTTP/1.1\r\n"
             text += headers.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n"
         }
@@ -34,7 +36,9 @@ import Testing
     private func statuses(_ reply: Reply) -> [String: String] {
         var found: [String: String] = [:]
         for part in reply.text.split(separator: "--batchresponse_").dropFirst(0) {
-            guard let id = part.firstRange(of: "Content-ID: "), let line = part.firstRange(of: "HTTP/1.1 ") else { continue }
+            guard let id = part.firstRange(of: "Content-ID: "), let line = part.firstRange(of: "HTTP/1.1 ") else {
+                continue
+            }
             found[String(part[id.upperBound...].prefix { $0 != "\r\n" })] = String(part[line.upperBound...].prefix(3))
         }
         return found
@@ -60,7 +64,8 @@ import Testing
     @Test func setTiers() async throws {
         let fixture = try await Fixture.withContainer()
         await fixture.put("a", "x")
-        let reply = await submit([Part(method: .PUT, path: "/box/a?comp=tier", headers: [("x-ms-access-tier", "Cool")])], fixture)
+        let reply = await submit(
+            [Part(method: .PUT, path: "/box/a?comp=tier", headers: [("x-ms-access-tier", "Cool")])], fixture)
         #expect(statuses(reply) == ["0": "200"])
         #expect(await fixture.send(.HEAD, "/box/a")["x-ms-access-tier"] == "Cool")
     }
@@ -69,7 +74,8 @@ import Testing
         let fixture = try await Fixture.withContainer()
         for name in ["a", "b", "c"] { await fixture.put(name, "x") }
         let reply = await submit(
-            [Part(path: "/box/a", signing: .none), Part(path: "/box/b", signing: .wrongKey), Part(path: "/box/c")], fixture)
+            [Part(path: "/box/a", signing: .none), Part(path: "/box/b", signing: .wrongKey), Part(path: "/box/c")],
+            fixture)
         #expect(reply.status == 202)
         #expect(statuses(reply) == ["0": "401", "1": "403", "2": "202"])
         #expect(await fixture.send(.GET, "/box?restype=container&comp=list").elements("Name") == ["a", "b"])
@@ -80,7 +86,8 @@ import Testing
         await fixture.send(.PUT, "/box2?restype=container")
         await fixture.put("a", "x")
         await fixture.send(.PUT, "/box2/a", [("x-ms-blob-type", "BlockBlob")], body: [1])
-        let reply = await submit([Part(path: "/box/a"), Part(path: "/box2/a")], fixture, path: "/box?restype=container&comp=batch")
+        let reply = await submit(
+            [Part(path: "/box/a"), Part(path: "/box2/a")], fixture, path: "/box?restype=container&comp=batch")
         #expect(statuses(reply) == ["0": "202", "1": "400"])
         #expect(await fixture.send(.HEAD, "/box2/a").status == 200)
     }
@@ -92,7 +99,10 @@ import Testing
         #expect(statuses(reply) == ["0": "400"])
         #expect(await fixture.send(.HEAD, "/box/a").status == 200)
         let mixed = await submit(
-            [Part(path: "/box/a"), Part(method: .PUT, path: "/box/a?comp=tier", headers: [("x-ms-access-tier", "Cool")])], fixture)
+            [
+                Part(path: "/box/a"),
+                Part(method: .PUT, path: "/box/a?comp=tier", headers: [("x-ms-access-tier", "Cool")]),
+            ], fixture)
         #expect(mixed.status == 400)
         #expect(await fixture.send(.HEAD, "/box/a").status == 200)
     }
@@ -102,9 +112,15 @@ import Testing
         let many = await submit((0..<257).map { Part(path: "/box/\($0)", signing: .none) }, fixture)
         #expect(many.error == "ExceedsMaxBatchRequestCount")
         #expect(await fixture.send(.POST, "/?comp=batch", body: [1]).error == "MissingRequiredHeader")
-        #expect(await fixture.send(.POST, "/?comp=batch", [("Content-Type", "multipart/mixed")], body: [1]).error == "InvalidHeaderValue")
-        #expect(await fixture.send(.POST, "/?comp=batch", [("Content-Type", "multipart/mixed; boundary=b1")], body: [1]).error == "InvalidInput")
+        #expect(
+            await fixture.send(.POST, "/?comp=batch", [("Content-Type", "multipart/mixed")], body: [1]).error
+                == "InvalidHeaderValue")
+        #expect(
+            await fixture.send(.POST, "/?comp=batch", [("Content-Type", "multipart/mixed; boundary=b1")], body: [1])
+                .error == "InvalidInput")
         #expect(await fixture.send(.POST, "/?comp=batch", body: [1], signing: .none).status == 401)
-        #expect(await submit([Part(path: "/box/a")], fixture, path: "/nobox?restype=container&comp=batch").error == "ContainerNotFound")
+        #expect(
+            await submit([Part(path: "/box/a")], fixture, path: "/nobox?restype=container&comp=batch").error
+                == "ContainerNotFound")
     }
 }

@@ -1,4 +1,5 @@
 import AzureWire
+import HTTPExchange
 import NIOCore
 import NIOHTTP1
 import StorageModel
@@ -60,29 +61,47 @@ import Testing
         #expect(head["x-ms-tag-count"] == nil)
     }
 
-    @Test(arguments: [
-        ([("x-ms-blob-type", "PageBlob")], 400, "InvalidHeaderValue"),
-        ([], 400, "MissingRequiredHeader"),
-        ([("x-ms-blob-type", "BlockBlob"), ("Content-MD5", "XXXXXXXXXXXXXXXXXXXXXQ==")], 400, "Md5Mismatch"),
-        ([("x-ms-blob-type", "BlockBlob"), ("Content-MD5", "short")], 400, "InvalidMd5"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-content-crc64", "AAAAAAAAAAA=")], 400, "Crc64Mismatch"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-content-crc64", "AAAA")], 400, "InvalidHeaderValue"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-blob-content-md5", "XXXXXXXXXXXXXXXXXXXXXQ==")], 400, "Md5Mismatch"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-content-crc64", "vo7q9sPVKY0="), ("Content-MD5", "XrY7u+Ae7tCTyyK7j1rNww==")], 400, "BothCrc64AndMd5HeaderPresent"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-access-tier", "Lukewarm")], 400, "InvalidHeaderValue"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-tags", "a")], 400, "InvalidHeaderValue"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-tags", "a=b%3F")], 400, "InvalidTag"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-meta-1", "x")], 400, "InvalidMetadata"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-key", "x")], 409, "FeatureNotSupportedForAccount"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-scope", "x")], 409, "FeatureNotSupportedForAccount"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-immutability-policy-mode", "locked")], 409, "FeatureNotSupportedForAccount"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-legal-hold", "true")], 409, "FeatureNotSupportedForAccount"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-structured-body", "XSM/1.0; properties=crc64")], 400, "UnsupportedHeader"),
-        ([("x-ms-blob-type", "BlockBlob"), ("x-ms-lease-id", "x")], 400, "InvalidHeaderValue"),
-        ([("x-ms-blob-type", "BlockBlob"), ("If-Match", "\"a\", \"b\"")], 400, "InvalidHeaderValue"),
-        ([("x-ms-blob-type", "BlockBlob"), ("If-Match", "\"0x1\""), ("If-None-Match", "*")], 400, "MultipleConditionHeadersNotSupported"),
-        ([("x-ms-blob-type", "BlockBlob"), ("If-Modified-Since", "soon")], 400, "InvalidHeaderValue"),
-    ] as [([(String, String)], Int, String)])
+    @Test(
+        arguments: [
+            ([("x-ms-blob-type", "PageBlob")], 400, "InvalidHeaderValue"),
+            ([], 400, "MissingRequiredHeader"),
+            ([("x-ms-blob-type", "BlockBlob"), ("Content-MD5", "XXXXXXXXXXXXXXXXXXXXXQ==")], 400, "Md5Mismatch"),
+            ([("x-ms-blob-type", "BlockBlob"), ("Content-MD5", "short")], 400, "InvalidMd5"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-content-crc64", "AAAAAAAAAAA=")], 400, "Crc64Mismatch"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-content-crc64", "AAAA")], 400, "InvalidHeaderValue"),
+            (
+                [("x-ms-blob-type", "BlockBlob"), ("x-ms-blob-content-md5", "XXXXXXXXXXXXXXXXXXXXXQ==")], 400,
+                "Md5Mismatch"
+            ),
+            (
+                [
+                    ("x-ms-blob-type", "BlockBlob"), ("x-ms-content-crc64", "vo7q9sPVKY0="),
+                    ("Content-MD5", "XrY7u+Ae7tCTyyK7j1rNww=="),
+                ], 400, "BothCrc64AndMd5HeaderPresent"
+            ),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-access-tier", "Lukewarm")], 400, "InvalidHeaderValue"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-tags", "a")], 400, "InvalidHeaderValue"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-tags", "a=b%3F")], 400, "InvalidTag"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-meta-1", "x")], 400, "InvalidMetadata"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-key", "x")], 409, "FeatureNotSupportedForAccount"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-encryption-scope", "x")], 409, "FeatureNotSupportedForAccount"),
+            (
+                [("x-ms-blob-type", "BlockBlob"), ("x-ms-immutability-policy-mode", "locked")], 409,
+                "FeatureNotSupportedForAccount"
+            ),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-legal-hold", "true")], 409, "FeatureNotSupportedForAccount"),
+            (
+                [("x-ms-blob-type", "BlockBlob"), ("x-ms-structured-body", "XSM/1.0; properties=crc64")], 400,
+                "UnsupportedHeader"
+            ),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-lease-id", "x")], 400, "InvalidHeaderValue"),
+            ([("x-ms-blob-type", "BlockBlob"), ("If-Match", "\"a\", \"b\"")], 400, "InvalidHeaderValue"),
+            (
+                [("x-ms-blob-type", "BlockBlob"), ("If-Match", "\"0x1\""), ("If-None-Match", "*")], 400,
+                "MultipleConditionHeadersNotSupported"
+            ),
+            ([("x-ms-blob-type", "BlockBlob"), ("If-Modified-Since", "soon")], 400, "InvalidHeaderValue"),
+        ] as [([(String, String)], Int, String)])
     func refusedPutsLeaveNothing(headers: [(String, String)], status: Int, code: String) async throws {
         let fixture = try await Fixture.withContainer()
         let reply = await fixture.send(.PUT, "/box/a", headers, body: Self.hello)
@@ -95,14 +114,16 @@ import Testing
         let fixture = try await Fixture.withContainer()
         let md5 = await fixture.send(.PUT, "/box/a", Self.type + [("Content-MD5", Self.helloMD5)], body: Self.hello)
         #expect(md5.status == 201)
-        let crc = await fixture.send(.PUT, "/box/a", Self.type + [("x-ms-content-crc64", Self.helloCRC)], body: Self.hello)
+        let crc = await fixture.send(
+            .PUT, "/box/a", Self.type + [("x-ms-content-crc64", Self.helloCRC)], body: Self.hello)
         #expect(crc.status == 201)
         #expect(crc["x-ms-content-crc64"] == Self.helloCRC)
         #expect(crc["Content-MD5"] == Self.helloMD5)
         // The blob's own MD5 counts before the body's.
         let both = Self.type + [("x-ms-blob-content-md5", Self.helloMD5), ("Content-MD5", "XXXXXXXXXXXXXXXXXXXXXQ==")]
         #expect(await fixture.send(.PUT, "/box/a", both, body: Self.hello).status == 201)
-        let wrong = await fixture.send(.PUT, "/box/a", Self.type + [("Content-MD5", "XXXXXXXXXXXXXXXXXXXXXQ==")], body: Self.hello)
+        let wrong = await fixture.send(
+            .PUT, "/box/a", Self.type + [("Content-MD5", "XXXXXXXXXXXXXXXXXXXXXQ==")], body: Self.hello)
         #expect(wrong.elements("ServerCalculatedMd5") == [Self.helloMD5])
     }
 
@@ -169,7 +190,10 @@ import Testing
         let body = Self.list(("Latest", "1"), ("Uncommitted", "2"), ("Latest", "1"))
         let commit = await fixture.send(
             .PUT, "/box/a?comp=blocklist",
-            [("x-ms-blob-content-type", "text/x"), ("Content-Type", "application/xml"), ("x-ms-meta-a", "1"), ("x-ms-blob-content-md5", Self.helloMD5)],
+            [
+                ("x-ms-blob-content-type", "text/x"), ("Content-Type", "application/xml"), ("x-ms-meta-a", "1"),
+                ("x-ms-blob-content-md5", Self.helloMD5),
+            ],
             body: body)
         #expect(commit.status == 201)
         #expect(commit["ETag"] != nil)
@@ -185,7 +209,9 @@ import Testing
         #expect(committed["ETag"] == commit.etag)
         #expect(committed["x-ms-blob-content-length"] == "23")
         #expect(!committed.text.contains("UncommittedBlocks"))
-        #expect(await fixture.send(.GET, "/box/a?comp=blocklist&blocklisttype=uncommitted").text.contains("<UncommittedBlocks />"))
+        #expect(
+            await fixture.send(.GET, "/box/a?comp=blocklist&blocklisttype=uncommitted").text.contains(
+                "<UncommittedBlocks />"))
     }
 
     @Test func retriedCommit() async throws {
@@ -198,7 +224,8 @@ import Testing
 
     @Test(arguments: [
         ("", "MissingRequiredQueryParameter"), ("&blockid=", "InvalidQueryParameterValue"),
-        ("&blockid=a", "InvalidQueryParameterValue"), ("&blockid=\(String(repeating: "A", count: 92))", "InvalidQueryParameterValue"),
+        ("&blockid=a", "InvalidQueryParameterValue"),
+        ("&blockid=\(String(repeating: "A", count: 92))", "InvalidQueryParameterValue"),
     ])
     func badBlockIDs(query: String, code: String) async throws {
         let fixture = try await Fixture.withContainer()
@@ -216,8 +243,11 @@ import Testing
             #expect(reply.elements("HeaderName") == ["Content-Length"])
         }
         #expect(await fixture.send(.PUT, path, body: Self.hello, chunked: true).status == 201)
-        #expect(await fixture.send(.PUT, "/box/a?comp=block&blockid=\(Self.id("longer"))", body: Self.hello).error == "InvalidBlobOrBlock")
-        #expect(await fixture.send(.PUT, "/nobox/a?comp=block&blockid=AAAA", body: Self.hello).error == "ContainerNotFound")
+        #expect(
+            await fixture.send(.PUT, "/box/a?comp=block&blockid=\(Self.id("longer"))", body: Self.hello).error
+                == "InvalidBlobOrBlock")
+        #expect(
+            await fixture.send(.PUT, "/nobox/a?comp=block&blockid=AAAA", body: Self.hello).error == "ContainerNotFound")
         // Ignored even when malformed.
         #expect(await fixture.send(.PUT, path, [("x-ms-blob-content-md5", "?")], body: Self.hello).status == 201)
         // A block ID of 64 bytes with every letter that Base64 has.
@@ -263,7 +293,8 @@ import Testing
         let right = await fixture.send(.PUT, "/box/a?comp=blocklist", [("Content-MD5", md5)], body: body)
         #expect(right.status == 201)
         #expect(right["Content-MD5"] == md5)
-        let crc = await fixture.send(.PUT, "/box/a?comp=blocklist", [("x-ms-content-crc64", "AAAAAAAAAAA=")], body: body)
+        let crc = await fixture.send(
+            .PUT, "/box/a?comp=blocklist", [("x-ms-content-crc64", "AAAAAAAAAAA=")], body: body)
         #expect(crc.error == "Crc64Mismatch")
     }
 
@@ -276,127 +307,11 @@ import Testing
     @Test func blockListOfWhatIsNotThere() async throws {
         let fixture = try await Fixture.withContainer()
         #expect(await fixture.send(.GET, "/box/a?comp=blocklist").error == "BlobNotFound")
-        #expect(await fixture.send(.GET, "/box/a?comp=blocklist&blocklisttype=some").error == "InvalidQueryParameterValue")
+        #expect(
+            await fixture.send(.GET, "/box/a?comp=blocklist&blocklisttype=some").error == "InvalidQueryParameterValue")
         await fixture.put("a", "x")
         let list = await fixture.send(.GET, "/box/a?comp=blocklist&blocklisttype=all")
         #expect(list.text.contains("<CommittedBlocks /><UncommittedBlocks />"))
         #expect(list["x-ms-blob-content-length"] == "1")
-    }
-
-    // MARK: Properties, metadata, tags, tier, delete
-
-    @Test func setProperties() async throws {
-        let fixture = try await Fixture.withContainer()
-        let put = await fixture.put("a", "x", [("x-ms-blob-content-language", "de"), ("x-ms-meta-k", "v")])
-        let set = await fixture.send(.PUT, "/box/a?comp=properties", [("x-ms-blob-content-type", "text/x"), ("x-ms-blob-cache-control", "none")])
-        #expect(set.status == 200)
-        #expect(set.etag != put.etag)
-        let head = await fixture.send(.HEAD, "/box/a")
-        #expect(head["Content-Type"] == "text/x" && head["Cache-Control"] == "none")
-        #expect(head["Content-Language"] == nil && head["Content-MD5"] == nil)
-        #expect(head["x-ms-meta-k"] == "v")
-        #expect(await fixture.send(.PUT, "/box/a?comp=properties", [("x-ms-blob-content-length", "512")]).error == "InvalidBlobType")
-    }
-
-    @Test func setMetadata() async throws {
-        let fixture = try await Fixture.withContainer()
-        await fixture.put("a", "x", [("x-ms-meta-old", "1")])
-        let set = await fixture.send(.PUT, "/box/a?comp=metadata", [("x-ms-meta-New", "2")])
-        #expect(set.status == 200)
-        #expect(set["x-ms-request-server-encrypted"] == "true")
-        for method in [HTTPMethod.GET, .HEAD] {
-            let get = await fixture.send(method, "/box/a?comp=metadata")
-            #expect(get.status == 200)
-            #expect(get["x-ms-meta-new"] == "2" && get["x-ms-meta-old"] == nil)
-            #expect(get["ETag"] == set.etag)
-            #expect(get.body.isEmpty)
-        }
-        #expect(await fixture.send(.PUT, "/box/none?comp=metadata").error == "BlobNotFound")
-    }
-
-    @Test func tags() async throws {
-        let fixture = try await Fixture.withContainer()
-        let put = await fixture.put("a", "x")
-        fixture.world.advance(seconds: 5)
-        let body = "<Tags><TagSet><Tag><Key>k</Key><Value>v 1</Value></Tag></TagSet></Tags>"
-        let set = await fixture.send(.PUT, "/box/a?comp=tags", body: Array(body.utf8))
-        #expect(set.status == 204)
-        let get = await fixture.send(.GET, "/box/a?comp=tags")
-        #expect(get.status == 200)
-        #expect(get.elements("Key") == ["k"] && get.elements("Value") == ["v 1"])
-        let head = await fixture.send(.HEAD, "/box/a")
-        #expect(head.etag == put.etag && head["Last-Modified"] == put["Last-Modified"])
-        #expect(head["x-ms-tag-count"] == "1")
-        #expect(await fixture.send(.GET, "/box/a?comp=tags", [("x-ms-if-tags", "\"k\" = 'other'")]).status == 412)
-        #expect(await fixture.send(.GET, "/box/a?comp=tags", [("x-ms-if-tags", "\"k\" = 'v 1'")]).status == 200)
-        #expect(await fixture.send(.GET, "/box/a?comp=tags", [("x-ms-if-tags", "nonsense")]).error == "InvalidHeaderValue")
-        let none = await fixture.send(.GET, "/box/a?comp=tags", [("x-ms-blob-if-none-match", put.etag)])
-        #expect(none.status == 412)
-        let many = (1...11).map { "<Tag><Key>k\($0)</Key><Value>v</Value></Tag>" }.joined()
-        #expect(await fixture.send(.PUT, "/box/a?comp=tags", body: Array("<Tags><TagSet>\(many)</TagSet></Tags>".utf8)).error == "TagsTooLarge")
-        #expect(await fixture.send(.PUT, "/box/a?comp=tags", body: Array("<Tags>".utf8)).error == "InvalidXmlDocument")
-        #expect(await fixture.send(.GET, "/box/none?comp=tags").error == "BlobNotFound")
-    }
-
-    @Test func tiers() async throws {
-        let fixture = try await Fixture.withContainer()
-        let put = await fixture.put("a", "x")
-        #expect(await fixture.send(.PUT, "/box/a?comp=tier").error == "MissingRequiredHeader")
-        #expect(await fixture.send(.PUT, "/box/a?comp=tier", [("x-ms-access-tier", "P10")]).error == "InvalidHeaderValue")
-        #expect(await fixture.send(.PUT, "/box/a?comp=tier", [("x-ms-access-tier", "Cold")]).status == 200)
-        let cold = await fixture.send(.HEAD, "/box/a")
-        #expect(cold["x-ms-access-tier"] == "Cold" && cold["x-ms-access-tier-change-time"] == fixture.date())
-        #expect(cold.etag == put.etag)
-        #expect(await fixture.send(.PUT, "/box/a?comp=tier", [("x-ms-access-tier", "Archive")]).status == 200)
-        let archived = await fixture.send(.GET, "/box/a")
-        #expect(archived.status == 409)
-        #expect(archived.error == "BlobArchived")
-        #expect(await fixture.send(.HEAD, "/box/a").status == 200)
-        let waking = await fixture.send(.PUT, "/box/a?comp=tier", [("x-ms-access-tier", "Hot"), ("x-ms-rehydrate-priority", "High")])
-        #expect(waking.status == 202)
-        let pending = await fixture.send(.HEAD, "/box/a")
-        #expect(pending["x-ms-archive-status"] == "rehydrate-pending-to-hot")
-        #expect(pending["x-ms-rehydrate-priority"] == "High")
-        #expect(await fixture.send(.PUT, "/box/a?comp=tier", [("x-ms-access-tier", "Cool")]).error == "BlobBeingRehydrated")
-        fixture.world.advance(seconds: 60)
-        #expect(await fixture.send(.GET, "/box/a").text == "x")
-    }
-
-    @Test func delete() async throws {
-        let fixture = try await Fixture.withContainer()
-        await fixture.put("a", "x")
-        #expect(await fixture.send(.DELETE, "/box/a", [("x-ms-delete-snapshots", "only")]).status == 202)
-        #expect(await fixture.send(.GET, "/box/a").status == 200)
-        #expect(await fixture.send(.DELETE, "/box/a", [("x-ms-delete-snapshots", "some")]).error == "InvalidHeaderValue")
-        let deleted = await fixture.send(.DELETE, "/box/a", [("x-ms-delete-snapshots", "include")])
-        #expect(deleted.status == 202)
-        #expect(deleted["x-ms-delete-type-permanent"] == "true")
-        #expect(await fixture.send(.DELETE, "/box/a").error == "BlobNotFound")
-        #expect(await fixture.send(.DELETE, "/nobox/a").error == "ContainerNotFound")
-        await fixture.put("a", "x", [("x-ms-access-tier", "Cool")])
-        #expect(await fixture.send(.DELETE, "/box/a", [("x-ms-access-tier-if-modified-since", fixture.date(5))]).status == 412)
-        #expect(await fixture.send(.DELETE, "/box/a", [("x-ms-access-tier-if-unmodified-since", fixture.date(5))]).status == 202)
-    }
-
-    @Test func versionsAndSnapshotsDoNotExist() async throws {
-        let fixture = try await Fixture.withContainer()
-        await fixture.put("a", "x")
-        for name in ["snapshot", "versionid"] {
-            let query = "?\(name)=2024-03-01T12:00:00.1234567Z"
-            #expect(await fixture.send(.GET, "/box/a\(query)").error == "BlobNotFound")
-            #expect(await fixture.send(.HEAD, "/box/a\(query)").status == 404)
-            #expect(await fixture.send(.DELETE, "/box/a\(query)").status == 404)
-            #expect(await fixture.send(.GET, "/nobox/a\(query)").error == "ContainerNotFound")
-            #expect(await fixture.send(.GET, "/box/a?\(name)=yesterday").error == "InvalidQueryParameterValue")
-        }
-        #expect(await fixture.send(.GET, "/box/a").status == 200)
-    }
-
-    @Test func filesAndDirectoriesAgree() async throws {
-        let fixture = try await Fixture.withContainer()
-        await fixture.put("a", "x")
-        let below = await fixture.put("a/b", "x")
-        #expect(below.status == 409)
-        #expect(below.error == "ResourceTypeMismatch")
     }
 }

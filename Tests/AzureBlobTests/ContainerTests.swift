@@ -1,5 +1,6 @@
 import AzureWire
 import NIOHTTP1
+import StorageTestKit
 import Testing
 
 @testable import AzureBlob
@@ -57,7 +58,9 @@ import Testing
         #expect(await fixture.send(.HEAD, path)["x-ms-meta-a"] == nil)
         #expect(await fixture.send(.PUT, path, [("If-Modified-Since", fixture.date(10))]).error == "ConditionNotMet")
         #expect(await fixture.send(.PUT, path, [("x-ms-meta-", "x")]).error == "EmptyMetadataKey")
-        #expect(await fixture.send(.PUT, path, [("x-ms-meta-a", String(repeating: "x", count: 8200))]).error == "MetadataTooLarge")
+        #expect(
+            await fixture.send(.PUT, path, [("x-ms-meta-a", String(repeating: "x", count: 8200))]).error
+                == "MetadataTooLarge")
     }
 
     @Test func accessPolicies() async throws {
@@ -85,7 +88,9 @@ import Testing
         #expect(await fixture.send(.PUT, path, body: []).status == 200)
         #expect(await fixture.send(.GET, path).elements("Id").isEmpty)
         let six = (1...6).map { "<SignedIdentifier><Id>\($0)</Id></SignedIdentifier>" }.joined()
-        #expect(await fixture.send(.PUT, path, body: Array("<SignedIdentifiers>\(six)</SignedIdentifiers>".utf8)).error == "InvalidXmlDocument")
+        #expect(
+            await fixture.send(.PUT, path, body: Array("<SignedIdentifiers>\(six)</SignedIdentifiers>".utf8)).error
+                == "InvalidXmlDocument")
     }
 
     @Test func publicAccessIsTheAccountsToAllow() async throws {
@@ -97,7 +102,9 @@ import Testing
         #expect(await fixture.send(.GET, Self.box, via: .open)["x-ms-blob-public-access"] == "blob")
         #expect(await fixture.send(.PUT, Self.box + "&comp=acl", body: [], via: .open).status == 200)
         #expect(await fixture.send(.GET, Self.box + "&comp=acl", via: .open)["x-ms-blob-public-access"] == nil)
-        #expect(await fixture.send(.PUT, "/pub?restype=container", [("x-ms-blob-public-access", "all")], via: .open).error == "InvalidHeaderValue")
+        #expect(
+            await fixture.send(.PUT, "/pub?restype=container", [("x-ms-blob-public-access", "all")], via: .open).error
+                == "InvalidHeaderValue")
     }
 
     @Test func leases() async throws {
@@ -106,7 +113,10 @@ import Testing
         let id = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
         let acquired = await fixture.send(
             .PUT, path,
-            [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "15"), ("x-ms-proposed-lease-id", "{\(id.uppercased())}")])
+            [
+                ("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "15"),
+                ("x-ms-proposed-lease-id", "{\(id.uppercased())}"),
+            ])
         #expect(acquired.status == 201)
         #expect(acquired["x-ms-lease-id"] == id)
         #expect(acquired["ETag"] != nil)
@@ -117,7 +127,9 @@ import Testing
         #expect(refused.status == 412)
         #expect(refused.error == "LeaseIdMissing")
         let other = "11111111-bbbb-cccc-dddd-eeeeeeeeeeee"
-        #expect(await fixture.send(.DELETE, Self.box, [("x-ms-lease-id", other)]).error == "LeaseIdMismatchWithContainerOperation")
+        #expect(
+            await fixture.send(.DELETE, Self.box, [("x-ms-lease-id", other)]).error
+                == "LeaseIdMismatchWithContainerOperation")
         // The container's lease protects the container, not its blobs.
         #expect(await fixture.put("a", "x").status == 201)
         let broken = await fixture.send(.PUT, path, [("x-ms-lease-action", "break"), ("x-ms-lease-break-period", "5")])
@@ -125,13 +137,16 @@ import Testing
         #expect(broken["x-ms-lease-time"] == "5")
         fixture.world.advance(seconds: 6)
         #expect(await fixture.send(.GET, Self.box)["x-ms-lease-state"] == "broken")
-        #expect(await fixture.send(.DELETE, Self.box, [("x-ms-lease-id", id)]).error == "LeaseNotPresentWithContainerOperation")
+        #expect(
+            await fixture.send(.DELETE, Self.box, [("x-ms-lease-id", id)]).error
+                == "LeaseNotPresentWithContainerOperation")
         #expect(await fixture.send(.DELETE, Self.box).status == 202)
     }
 
     @Test func deleteHonoursDates() async throws {
         let fixture = try await Fixture.withContainer()
-        #expect(await fixture.send(.DELETE, Self.box, [("If-Modified-Since", fixture.date(5))]).error == "ConditionNotMet")
+        #expect(
+            await fixture.send(.DELETE, Self.box, [("If-Modified-Since", fixture.date(5))]).error == "ConditionNotMet")
         #expect(await fixture.send(.DELETE, Self.box, [("If-Unmodified-Since", fixture.date(-5))]).status == 412)
         #expect(await fixture.send(.DELETE, Self.box, [("If-Unmodified-Since", fixture.date())]).status == 202)
     }

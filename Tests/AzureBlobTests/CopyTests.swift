@@ -13,7 +13,11 @@ import Testing
     private func fixture() async throws -> Fixture {
         let fixture = try await Fixture.withContainer()
         let reply = await fixture.put(
-            "source", "content", [("Content-Type", "text/x"), ("x-ms-meta-k", "v"), ("x-ms-tags", "t=1"), ("x-ms-blob-content-language", "de")])
+            "source", "content",
+            [
+                ("Content-Type", "text/x"), ("x-ms-meta-k", "v"), ("x-ms-tags", "t=1"),
+                ("x-ms-blob-content-language", "de"),
+            ])
         #expect(reply.status == 201)
         return fixture
     }
@@ -33,14 +37,19 @@ import Testing
         #expect(get["x-ms-copy-status"] == "success" && get["x-ms-copy-progress"] == "7/7")
         #expect(get["x-ms-copy-completion-time"] == fixture.date())
         #expect(get["x-ms-tag-count"] == nil)
-        #expect(await fixture.send(.GET, "/box?restype=container&comp=list&include=copy").elements("CopyStatus") == ["success"])
+        #expect(
+            await fixture.send(.GET, "/box?restype=container&comp=list&include=copy").elements("CopyStatus") == [
+                "success"
+            ])
         await fixture.send(.PUT, "/box/copy?comp=metadata")
         #expect(await fixture.send(.HEAD, "/box/copy")["x-ms-copy-id"] == nil)
     }
 
     @Test func givenMetadataReplaces() async throws {
         let fixture = try await fixture()
-        await fixture.send(.PUT, "/box/copy", [Self.source, ("x-ms-meta-new", "1"), ("x-ms-tags", "a=b"), ("x-ms-access-tier", "Cool")])
+        await fixture.send(
+            .PUT, "/box/copy",
+            [Self.source, ("x-ms-meta-new", "1"), ("x-ms-tags", "a=b"), ("x-ms-access-tier", "Cool")])
         let head = await fixture.send(.HEAD, "/box/copy")
         #expect(head["x-ms-meta-new"] == "1" && head["x-ms-meta-k"] == nil)
         #expect(head["x-ms-tag-count"] == "1" && head["x-ms-access-tier"] == "Cool")
@@ -62,20 +71,27 @@ import Testing
         ("https://other.blob.test/box/source", 501, "NotImplemented"),
         ("http://127.0.0.1:10000/devaccount/box/none", 404, "CannotVerifyCopySource"),
         ("http://127.0.0.1:10000/devaccount/none/source", 404, "CannotVerifyCopySource"),
-        ("http://127.0.0.1:10000/devaccount/box/source?snapshot=2024-03-01T12:00:00.1234567Z", 404, "CannotVerifyCopySource"),
+        (
+            "http://127.0.0.1:10000/devaccount/box/source?snapshot=2024-03-01T12:00:00.1234567Z", 404,
+            "CannotVerifyCopySource"
+        ),
         ("http://127.0.0.1:10000/openaccount/box/source", 403, "CannotVerifyCopySource"),
         ("/devaccount/box/source", 400, "InvalidHeaderValue"), ("nonsense", 400, "InvalidHeaderValue"),
         ("http://127.0.0.1:10000/devaccount", 400, "InvalidHeaderValue"),
     ])
     func refusedSources(url: String, status: Int, code: String) async throws {
         let fixture = try await fixture()
-        for headers in [[("x-ms-copy-source", url)], [("x-ms-copy-source", url), Self.type], [("x-ms-copy-source", url), Self.sync]] {
+        for headers in [
+            [("x-ms-copy-source", url)], [("x-ms-copy-source", url), Self.type],
+            [("x-ms-copy-source", url), Self.sync],
+        ] {
             let reply = await fixture.send(.PUT, "/box/copy", headers)
             #expect(reply.status == status)
             #expect(reply.error == code)
             if code == "CannotVerifyCopySource" { #expect(reply["x-ms-copy-source-status-code"] == "\(status)") }
         }
-        #expect(await fixture.send(.PUT, "/box/copy?comp=block&blockid=AAAA", [("x-ms-copy-source", url)]).status == status)
+        #expect(
+            await fixture.send(.PUT, "/box/copy?comp=block&blockid=AAAA", [("x-ms-copy-source", url)]).status == status)
         #expect(await fixture.send(.HEAD, "/box/copy").status == 404)
     }
 
@@ -100,7 +116,9 @@ import Testing
         let tags = ("x-ms-copy-source-tag-option", "COPY")
         #expect(await fixture.send(.PUT, "/box/copy", [Self.source, Self.sync, tags]).status == 202)
         #expect(await fixture.send(.HEAD, "/box/copy")["x-ms-tag-count"] == "1")
-        #expect(await fixture.send(.PUT, "/box/copy", [Self.source, Self.sync, tags, ("x-ms-tags", "a=b")]).error == "BothUserTagsAndSourceTagsCopyPresentException")
+        #expect(
+            await fixture.send(.PUT, "/box/copy", [Self.source, Self.sync, tags, ("x-ms-tags", "a=b")]).error
+                == "BothUserTagsAndSourceTagsCopyPresentException")
     }
 
     @Test func putBlobFromURL() async throws {
@@ -125,15 +143,20 @@ import Testing
 
     @Test func putBlockFromURL() async throws {
         let fixture = try await fixture()
-        let first = await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAA", [Self.source, ("x-ms-source-range", "bytes=0-2")])
+        let first = await fixture.send(
+            .PUT, "/box/new?comp=block&blockid=AAAA", [Self.source, ("x-ms-source-range", "bytes=0-2")])
         #expect(first.status == 201)
         #expect(first["x-ms-content-crc64"] != nil)
         #expect(await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAB", [Self.source]).status == 201)
-        let beyond = await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAC", [Self.source, ("x-ms-source-range", "bytes=5-99")])
+        let beyond = await fixture.send(
+            .PUT, "/box/new?comp=block&blockid=AAAC", [Self.source, ("x-ms-source-range", "bytes=5-99")])
         #expect(beyond.status == 416)
-        #expect(await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAC", [Self.source, ("x-ms-source-range", "x")]).error == "InvalidHeaderValue")
+        #expect(
+            await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAC", [Self.source, ("x-ms-source-range", "x")])
+                .error == "InvalidHeaderValue")
         let wrong = ("x-ms-source-content-crc64", "AAAAAAAAAAA=")
-        #expect(await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAC", [Self.source, wrong]).error == "Crc64Mismatch")
+        #expect(
+            await fixture.send(.PUT, "/box/new?comp=block&blockid=AAAC", [Self.source, wrong]).error == "Crc64Mismatch")
         let list = "<BlockList><Latest>AAAA</Latest><Latest>AAAB</Latest></BlockList>"
         #expect(await fixture.send(.PUT, "/box/new?comp=blocklist", body: Array(list.utf8)).status == 201)
         #expect(await fixture.send(.GET, "/box/new").text == "concontent")
@@ -150,11 +173,13 @@ import Testing
         #expect(tags.status == 412 && tags.error == "ConditionNotMet")
         let put = await fixture.send(.PUT, "/box/copy", [Self.source, Self.type, unmet])
         #expect(put.status == 412 && put.error == "CannotVerifyCopySource")
-        let withHeaders = await fixture.send(.PUT, "/box/copy", [Self.source, Self.type, unmet, ("x-ms-blob-content-type", "x/y")])
+        let withHeaders = await fixture.send(
+            .PUT, "/box/copy", [Self.source, Self.type, unmet, ("x-ms-blob-content-type", "x/y")])
         #expect(withHeaders.error == "CannotVerifyCopySource")
         let target = await fixture.send(.PUT, "/box/copy", [Self.source, ("If-Match", etag)])
         #expect(target.status == 412 && target.error == "TargetConditionNotMet")
-        #expect(await fixture.send(.PUT, "/box/copy", [Self.source, ("If-None-Match", "*")]).error == "BlobAlreadyExists")
+        #expect(
+            await fixture.send(.PUT, "/box/copy", [Self.source, ("If-None-Match", "*")]).error == "BlobAlreadyExists")
     }
 
     @Test func abort() async throws {
@@ -165,6 +190,8 @@ import Testing
         #expect(reply.status == 409)
         #expect(reply.error == "NoPendingCopyOperation")
         #expect(await fixture.send(.PUT, path).error == "MissingRequiredHeader")
-        #expect(await fixture.send(.PUT, "/box/none?comp=copy&copyid=\(id)", [("x-ms-copy-action", "abort")]).error == "BlobNotFound")
+        #expect(
+            await fixture.send(.PUT, "/box/none?comp=copy&copyid=\(id)", [("x-ms-copy-action", "abort")]).error
+                == "BlobNotFound")
     }
 }

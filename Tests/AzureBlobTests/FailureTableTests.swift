@@ -74,7 +74,8 @@ import Testing
     @Test func detailsAndHeaders() {
         #expect(AzureError(StorageFailure(.busy(retryAfterSeconds: 4))).headers == [.init("Retry-After", "4")])
         #expect(
-            AzureError(StorageFailure(.rangeNotSatisfiable(length: 7))).headers == [.init("Content-Range", "bytes */7")])
+            AzureError(StorageFailure(.rangeNotSatisfiable(length: 7))).headers == [.init("Content-Range", "bytes */7")]
+        )
         #expect(AzureError(StorageFailure(.bodyTooLarge(limit: 9))).details == [.init("MaxLimit", "9")])
         #expect(AzureError(StorageFailure(.invalidInput, detail: "because")).message == "because")
         let source = AzureError(StorageFailure(.copySourceNotFound))

@@ -1,5 +1,6 @@
 import AzureWire
 import NIOHTTP1
+import StorageTestKit
 import Testing
 
 @testable import AzureBlob
@@ -41,15 +42,25 @@ import Testing
 
     static let rows: [Row] = [
         Row(action: "acquire", expected: ["201", "LeaseAlreadyPresent", "LeaseAlreadyPresent", "201", "201"]),
-        Row(action: "acquire", proposed: a, expected: ["201", "201", "LeaseIsBreakingAndCannotBeAcquired", "201", "201"]),
-        Row(action: "acquire", proposed: b, expected: ["201", "LeaseAlreadyPresent", "LeaseAlreadyPresent", "201", "201"]),
+        Row(
+            action: "acquire", proposed: a,
+            expected: ["201", "201", "LeaseIsBreakingAndCannotBeAcquired", "201", "201"]),
+        Row(
+            action: "acquire", proposed: b,
+            expected: ["201", "LeaseAlreadyPresent", "LeaseAlreadyPresent", "201", "201"]),
         Row(action: "break", period: "0", expected: [absent, "202", "202", "202", "202"]),
         Row(action: "break", period: "10", expected: [absent, "202", "202", "202", "202"]),
         Row(action: "break", expected: [absent, "202", "202", "202", "202"]),
-        Row(action: "change", id: a, proposed: b, expected: [absent, "200", "LeaseIsBreakingAndCannotBeChanged", absent, absent]),
-        Row(action: "change", id: b, proposed: a, expected: [absent, "200", "LeaseIsBreakingAndCannotBeChanged", absent, absent]),
+        Row(
+            action: "change", id: a, proposed: b,
+            expected: [absent, "200", "LeaseIsBreakingAndCannotBeChanged", absent, absent]),
+        Row(
+            action: "change", id: b, proposed: a,
+            expected: [absent, "200", "LeaseIsBreakingAndCannotBeChanged", absent, absent]),
         Row(action: "change", id: b, proposed: c, expected: [absent, mismatch, mismatch, absent, absent]),
-        Row(action: "renew", id: a, expected: [mismatch, "200", "LeaseIsBrokenAndCannotBeRenewed", "LeaseIsBrokenAndCannotBeRenewed", "200"]),
+        Row(
+            action: "renew", id: a,
+            expected: [mismatch, "200", "LeaseIsBrokenAndCannotBeRenewed", "LeaseIsBrokenAndCannotBeRenewed", "200"]),
         Row(action: "renew", id: b, expected: [mismatch, mismatch, mismatch, mismatch, mismatch]),
         Row(action: "release", id: a, expected: [mismatch, "200", "200", "200", "200"]),
         Row(action: "release", id: b, expected: [mismatch, mismatch, mismatch, mismatch, mismatch]),
@@ -68,10 +79,24 @@ import Testing
 
     static let uses: [(HTTPMethod, String?, [String])] = [
         (.PUT, a, ["LeaseNotPresentWithBlobOperation", "201", "201", "LeaseNotPresentWithBlobOperation", "LeaseLost"]),
-        (.PUT, b, ["LeaseNotPresentWithBlobOperation", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithBlobOperation", "LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithBlobOperation"]),
+        (
+            .PUT, b,
+            [
+                "LeaseNotPresentWithBlobOperation", "LeaseIdMismatchWithBlobOperation",
+                "LeaseIdMismatchWithBlobOperation", "LeaseNotPresentWithBlobOperation",
+                "LeaseNotPresentWithBlobOperation",
+            ]
+        ),
         (.PUT, nil, ["201", "LeaseIdMissing", "LeaseIdMissing", "201", "201"]),
         (.GET, a, ["LeaseNotPresentWithBlobOperation", "200", "200", "LeaseNotPresentWithBlobOperation", "LeaseLost"]),
-        (.GET, b, ["LeaseNotPresentWithBlobOperation", "LeaseIdMismatchWithBlobOperation", "LeaseIdMismatchWithBlobOperation", "LeaseNotPresentWithBlobOperation", "LeaseNotPresentWithBlobOperation"]),
+        (
+            .GET, b,
+            [
+                "LeaseNotPresentWithBlobOperation", "LeaseIdMismatchWithBlobOperation",
+                "LeaseIdMismatchWithBlobOperation", "LeaseNotPresentWithBlobOperation",
+                "LeaseNotPresentWithBlobOperation",
+            ]
+        ),
         (.GET, nil, ["200", "200", "200", "200", "200"]),
         (.DELETE, nil, ["202", "LeaseIdMissing", "LeaseIdMissing", "202", "202"]),
     ]
@@ -107,17 +132,21 @@ import Testing
         #expect(generated["x-ms-lease-id"]?.utf8.count == 36)
     }
 
-    @Test(arguments: [
-        ([("x-ms-lease-action", "hold")], "InvalidHeaderValue"), ([], "MissingRequiredHeader"),
-        ([("x-ms-lease-action", "acquire")], "MissingRequiredHeader"),
-        ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "14")], "InvalidHeaderValue"),
-        ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "61")], "InvalidHeaderValue"),
-        ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "x")], "InvalidHeaderValue"),
-        ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "30"), ("x-ms-proposed-lease-id", "x")], "InvalidHeaderValue"),
-        ([("x-ms-lease-action", "break"), ("x-ms-lease-break-period", "61")], "InvalidHeaderValue"),
-        ([("x-ms-lease-action", "renew")], "MissingRequiredHeader"),
-        ([("x-ms-lease-action", "change"), ("x-ms-lease-id", LeaseTests.a)], "MissingRequiredHeader"),
-    ] as [([(String, String)], String)])
+    @Test(
+        arguments: [
+            ([("x-ms-lease-action", "hold")], "InvalidHeaderValue"), ([], "MissingRequiredHeader"),
+            ([("x-ms-lease-action", "acquire")], "MissingRequiredHeader"),
+            ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "14")], "InvalidHeaderValue"),
+            ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "61")], "InvalidHeaderValue"),
+            ([("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "x")], "InvalidHeaderValue"),
+            (
+                [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "30"), ("x-ms-proposed-lease-id", "x")],
+                "InvalidHeaderValue"
+            ),
+            ([("x-ms-lease-action", "break"), ("x-ms-lease-break-period", "61")], "InvalidHeaderValue"),
+            ([("x-ms-lease-action", "renew")], "MissingRequiredHeader"),
+            ([("x-ms-lease-action", "change"), ("x-ms-lease-id", LeaseTests.a)], "MissingRequiredHeader"),
+        ] as [([(String, String)], String)])
     func badHeaders(headers: [(String, String)], code: String) async throws {
         let fixture = try await Self.inState(.available)
         for path in ["/box/x?comp=lease", "/box?restype=container&comp=lease"] {

@@ -28,16 +28,33 @@ import Testing
         Row(method: .POST, resource: .service, query: "comp=batch", expected: "service submitBatch"),
         Row(method: .GET, resource: .service, query: "comp=batch", expected: "UnsupportedHttpVerb"),
         Row(method: .GET, resource: .service, query: "", expected: "InvalidQueryParameterValue"),
-        Row(method: .GET, resource: .service, query: "restype=service&comp=properties", expected: "service getProperties"),
-        Row(method: .PUT, resource: .service, query: "restype=service&comp=properties", expected: "service setProperties"),
+        Row(
+            method: .GET, resource: .service, query: "restype=service&comp=properties",
+            expected: "service getProperties"),
+        Row(
+            method: .PUT, resource: .service, query: "restype=service&comp=properties",
+            expected: "service setProperties"),
         Row(method: .GET, resource: .service, query: "restype=service&comp=stats", expected: "service getStats"),
-        Row(method: .POST, resource: .service, query: "restype=service&comp=userdelegationkey", expected: "unsupported userDelegationKey"),
-        Row(method: .DELETE, resource: .service, query: "restype=service&comp=properties", expected: "UnsupportedHttpVerb"),
-        Row(method: .GET, resource: .service, query: "restype=service&comp=nothing", expected: "InvalidQueryParameterValue"),
-        Row(method: .GET, resource: .service, query: "restype=account&comp=properties", expected: "service getAccountInformation"),
-        Row(method: .HEAD, resource: box, query: "restype=account&comp=properties", expected: "container getAccountInformation"),
-        Row(method: .GET, resource: blob, query: "restype=account&comp=properties", expected: "blob getAccountInformation"),
-        Row(method: .PUT, resource: .service, query: "restype=account&comp=properties", expected: "UnsupportedHttpVerb"),
+        Row(
+            method: .POST, resource: .service, query: "restype=service&comp=userdelegationkey",
+            expected: "unsupported userDelegationKey"),
+        Row(
+            method: .DELETE, resource: .service, query: "restype=service&comp=properties",
+            expected: "UnsupportedHttpVerb"),
+        Row(
+            method: .GET, resource: .service, query: "restype=service&comp=nothing",
+            expected: "InvalidQueryParameterValue"),
+        Row(
+            method: .GET, resource: .service, query: "restype=account&comp=properties",
+            expected: "service getAccountInformation"),
+        Row(
+            method: .HEAD, resource: box, query: "restype=account&comp=properties",
+            expected: "container getAccountInformation"),
+        Row(
+            method: .GET, resource: blob, query: "restype=account&comp=properties",
+            expected: "blob getAccountInformation"),
+        Row(
+            method: .PUT, resource: .service, query: "restype=account&comp=properties", expected: "UnsupportedHttpVerb"),
 
         Row(method: .PUT, resource: box, query: "restype=container", expected: "container create"),
         Row(method: .PUT, resource: .container("box"), query: "restype=container", expected: "container create"),
@@ -55,7 +72,9 @@ import Testing
         Row(method: .GET, resource: box, query: "restype=container&comp=blobs", expected: "container findBlobsByTags"),
         Row(method: .POST, resource: box, query: "restype=container&comp=batch", expected: "container submitBatch"),
         Row(method: .PUT, resource: box, query: "restype=container&comp=undelete", expected: "unsupported undelete"),
-        Row(method: .PUT, resource: box, query: "restype=container&comp=rename", expected: "unsupported renameContainer"),
+        Row(
+            method: .PUT, resource: box, query: "restype=container&comp=rename", expected: "unsupported renameContainer"
+        ),
         Row(method: .POST, resource: box, query: "restype=container", expected: "UnsupportedHttpVerb"),
         Row(method: .GET, resource: box, query: "restype=container&comp=what", expected: "InvalidQueryParameterValue"),
         Row(method: .GET, resource: .service, query: "restype=container&comp=list", expected: "InvalidUri"),
@@ -69,8 +88,12 @@ import Testing
         Row(method: .HEAD, resource: blob, query: "", expected: "blob getProperties"),
         Row(method: .PUT, resource: blob, query: "", expected: "blob put"),
         Row(method: .PUT, resource: blob, query: "", hints: copying, expected: "blob copy"),
-        Row(method: .PUT, resource: blob, query: "", hints: .init(hasCopySource: true, requiresSync: true), expected: "blob copyFromURL"),
-        Row(method: .PUT, resource: blob, query: "", hints: .init(hasCopySource: true, hasBlobType: true), expected: "blob putFromURL"),
+        Row(
+            method: .PUT, resource: blob, query: "", hints: .init(hasCopySource: true, requiresSync: true),
+            expected: "blob copyFromURL"),
+        Row(
+            method: .PUT, resource: blob, query: "", hints: .init(hasCopySource: true, hasBlobType: true),
+            expected: "blob putFromURL"),
         Row(method: .DELETE, resource: blob, query: "", expected: "blob delete"),
         Row(method: .POST, resource: blob, query: "", expected: "UnsupportedHttpVerb"),
         Row(method: .GET, resource: blob, query: "comp=metadata", expected: "blob getMetadata"),
@@ -81,7 +104,9 @@ import Testing
         Row(method: .PUT, resource: blob, query: "comp=tags", expected: "blob setTags"),
         Row(method: .PUT, resource: blob, query: "comp=tier", expected: "blob setTier"),
         Row(method: .PUT, resource: blob, query: "comp=block&blockid=AA==", expected: "blob putBlock"),
-        Row(method: .PUT, resource: blob, query: "comp=block&blockid=AA==", hints: copying, expected: "blob putBlockFromURL"),
+        Row(
+            method: .PUT, resource: blob, query: "comp=block&blockid=AA==", hints: copying,
+            expected: "blob putBlockFromURL"),
         Row(method: .PUT, resource: blob, query: "comp=blocklist", expected: "blob putBlockList"),
         Row(method: .GET, resource: blob, query: "comp=blocklist", expected: "blob getBlockList"),
         Row(method: .PUT, resource: blob, query: "comp=lease", expected: "blob lease"),
@@ -98,7 +123,9 @@ import Testing
         Row(method: .PUT, resource: blob, query: "comp=appendblock", expected: "unsupported appendBlob"),
         Row(method: .PUT, resource: blob, query: "comp=page", expected: "unsupported pageBlob"),
         Row(method: .GET, resource: blob, query: "comp=pagelist", expected: "unsupported pageBlob"),
-        Row(method: .HEAD, resource: .container("box"), query: "action=getAccessControl", expected: "unsupported hierarchicalNamespace"),
+        Row(
+            method: .HEAD, resource: .container("box"), query: "action=getAccessControl",
+            expected: "unsupported hierarchicalNamespace"),
         Row(method: .PUT, resource: box, query: "resource=filesystem", expected: "unsupported hierarchicalNamespace"),
 
         Row(method: .GET, resource: .single("name"), query: "", expected: "root get"),
@@ -121,7 +148,8 @@ import Testing
             case .preflight: outcome = "preflight"
             case .service(let operation): outcome = "service \(operation)"
             case .container(_, let operation): outcome = "container \(operation)"
-            case .blob(let container, _, let operation): outcome = "\(container == .root ? "root" : "blob") \(operation)"
+            case .blob(let container, _, let operation):
+                outcome = "\(container == .root ? "root" : "blob") \(operation)"
             case .unsupported(let feature): outcome = "unsupported \(feature)"
             }
         } catch let error as AzureError {

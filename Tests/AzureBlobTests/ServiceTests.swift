@@ -20,8 +20,11 @@ import Testing
             #expect(reply["x-ms-version"] == "2023-11-03")
             #expect(reply.audit.clientRequestID == "client-1")
         }
-        #expect(await fixture.send(.GET, "/?comp=list", [("x-ms-client-request-id", String(repeating: "a", count: 1025))])["x-ms-client-request-id"] == nil)
-        #expect(await fixture.send(.GET, "/?comp=list", [("x-ms-client-request-id", "ä")])["x-ms-client-request-id"] == nil)
+        #expect(
+            await fixture.send(.GET, "/?comp=list", [("x-ms-client-request-id", String(repeating: "a", count: 1025))])[
+                "x-ms-client-request-id"] == nil)
+        #expect(
+            await fixture.send(.GET, "/?comp=list", [("x-ms-client-request-id", "ä")])["x-ms-client-request-id"] == nil)
     }
 
     @Test func errorsHaveABodyButForHead() async throws {
@@ -94,7 +97,8 @@ import Testing
     @Test(arguments: [
         ("PUT", "/box/a?comp=snapshot"), ("PUT", "/box/a?comp=undelete"), ("POST", "/box/a?comp=query"),
         ("PUT", "/box/a?comp=expiry"), ("PUT", "/box/a?comp=immutabilityPolicies"), ("PUT", "/box/a?comp=legalhold"),
-        ("PUT", "/box/a?comp=appendblock"), ("PUT", "/box/a?comp=page"), ("PUT", "/box?restype=container&comp=undelete"),
+        ("PUT", "/box/a?comp=appendblock"), ("PUT", "/box/a?comp=page"),
+        ("PUT", "/box?restype=container&comp=undelete"),
     ])
     func outOfScope(method: String, path: String) async throws {
         let fixture = try await Fixture.withContainer()
@@ -127,7 +131,8 @@ import Testing
 
     @Test(arguments: [
         ("GET", "/box/a", "GetBlob", "StorageRead"), ("HEAD", "/box/a", "GetBlobProperties", "StorageRead"),
-        ("PUT", "/box/a?comp=metadata", "SetBlobMetadata", "StorageWrite"), ("DELETE", "/box/a", "DeleteBlob", "StorageDelete"),
+        ("PUT", "/box/a?comp=metadata", "SetBlobMetadata", "StorageWrite"),
+        ("DELETE", "/box/a", "DeleteBlob", "StorageDelete"),
         ("DELETE", "/box?restype=container", "DeleteContainer", "StorageDelete"),
         ("GET", "/?comp=list", "ListContainers", "StorageRead"),
         ("GET", "/box?restype=container&comp=list", "ListBlobs", "StorageRead"),
@@ -192,7 +197,9 @@ import Testing
         let refused = await fixture.send(.OPTIONS, "/box/any", foreign, signing: .none)
         #expect(refused.status == 403)
         #expect(refused.error == "CorsPreflightFailure")
-        #expect(await fixture.send(.OPTIONS, "/box/any", [("Origin", "https://app.test")], signing: .none).error == "InvalidHeaderValue")
+        #expect(
+            await fixture.send(.OPTIONS, "/box/any", [("Origin", "https://app.test")], signing: .none).error
+                == "InvalidHeaderValue")
     }
 
     @Test func actualAnswers() async throws {

@@ -74,7 +74,11 @@ import Testing
                 let copy = root + "/copy\(failAt)"
                 try copyStore(root + "/s", to: copy)
                 let counter = Locked(0)
-                let fails: @Sendable () -> Bool = { counter.withLock { count in defer { count += 1 }; return count == failAt } }
+                let fails: @Sendable () -> Bool = {
+                    counter.withLock { count in
+                        defer { count += 1 }; return count == failAt
+                    }
+                }
                 let interrupted = try openStore(
                     copy,
                     calls: FileSystemCalls.system.with {
@@ -121,10 +125,14 @@ import Testing
             for failAt in 0..<4 {
                 let directory = root + "/s\(failAt)"
                 let counter = Locked(0)
-                let calls = FileSystemCalls.system.with { $0.syncAll = { descriptor in
-                    let isHit = counter.withLock { count in defer { count += 1 }; return count == failAt }
-                    return isHit ? -EIO : FileSystemCalls.system.syncAll(descriptor)
-                } }
+                let calls = FileSystemCalls.system.with {
+                    $0.syncAll = { descriptor in
+                        let isHit = counter.withLock { count in
+                            defer { count += 1 }; return count == failAt
+                        }
+                        return isHit ? -EIO : FileSystemCalls.system.syncAll(descriptor)
+                    }
+                }
                 #expect(throws: StorageFailure.self) { try openStore(directory, calls: calls) }
                 let store = try openStore(directory)
                 #expect(try await store.bytes(of: try await store.store([1, 2])) == [1, 2])

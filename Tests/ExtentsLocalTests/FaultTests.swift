@@ -16,28 +16,27 @@ import Testing
         try await withTemporaryDirectory { root in
             let barrier = Barrier()
             let syncs = Locked(0)
-            let calls = FileSystemCalls.system.with { $0.syncData = { descriptor in
-                syncs.withLock { $0 += 1 }
-                barrier.pass()
-                return FileSystemCalls.system.syncData(descriptor)
-            } }
-            let store = try openStore(root + "/s", smallOptions { $0.lanes = 1 }, calls: calls)
-            _ = try await store.store([0])
-            let written = Locked(0)
-            async let bodies: Void = withThrowingTaskGroup(of: Void.self) { group in
-                for index in 0..<64 {
-                    group.addTask {
-                        _ = try await store.store([UInt8(index)]) { _ in written.withLock { $0 += 1 } }
-                    }
+            let calls = FileSystemCalls.system.with {
+                $0.syncData = { descriptor in
+                    syncs.withLock { $0 += 1 }
+                    barrier.pass()
+                    return FileSystemCalls.system.syncData(descriptor)
                 }
+            }
+            let store = try openStore(root + "/s", smallOptions { $0.lanes = 1 }, calls: calls)
+            let group = try await store.store([0])[0].id.group
+            let syncer = try #require(store.files.segment(group)).syncer
+            async let first = store.store([1])
+            await barrier.waitForArrivals(1)
+            async let others: Void = withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<63 { group.addTask { _ = try await store.store([UInt8(index)]) } }
                 try await group.waitForAll()
             }
-            await barrier.waitForArrivals(1)
-            while written.withLock({ $0 }) < 64 { await Task.yield() }
+            while syncer.waitingCount < 63 { await Task.yield() }
             barrier.open()
-            try await bodies
-            // One that held everybody up, one for those who came meanwhile, and few for the last to write.
-            #expect((2...8).contains(syncs.withLock { $0 }))
+            _ = try await first
+            try await others
+            #expect(syncs.withLock { $0 } == 2)
             await store.close()
         }
     }
@@ -75,10 +74,12 @@ import Testing
     @Test func relaxedStoresDoNotSync() async throws {
         try await withTemporaryDirectory { root in
             let syncs = Locked(0)
-            let calls = FileSystemCalls.system.with { $0.syncData = { _ in
-                syncs.withLock { $0 += 1 }
-                return 0
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.syncData = { _ in
+                    syncs.withLock { $0 += 1 }
+                    return 0
+                }
+            }
             let store = try openStore(root + "/s", smallOptions { $0.durability = .relaxed }, calls: calls)
             for _ in 0..<5 { #expect(try await store.bytes(of: try await store.store([1, 2])) == [1, 2]) }
             #expect(syncs.withLock { $0 } == 0)
@@ -93,10 +94,12 @@ import Testing
         try await withTemporaryDirectory { root in
             let mustFail = Locked(false)
             let syncs = Locked(0)
-            let calls = FileSystemCalls.system.with { $0.syncData = { descriptor in
-                syncs.withLock { $0 += 1 }
-                return mustFail.withLock({ $0 }) ? -EIO : FileSystemCalls.system.syncData(descriptor)
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.syncData = { descriptor in
+                    syncs.withLock { $0 += 1 }
+                    return mustFail.withLock({ $0 }) ? -EIO : FileSystemCalls.system.syncData(descriptor)
+                }
+            }
             let store = try openStore(root + "/s", smallOptions { $0.lanes = 1 }, calls: calls)
             let before = try await store.store([1, 2, 3])
             let other = try await store.openWriter(expectedLength: nil)
@@ -136,12 +139,16 @@ import Testing
             let turn = Locked(0)
             let calls = FileSystemCalls.system.with {
                 $0.write = { descriptor, bytes, count, offset in
-                    let turn = turn.withLock { turn in turn += 1; return turn }
+                    let turn = turn.withLock { turn in
+                        turn += 1; return turn
+                    }
                     if turn % 3 == 0 { return -Int(EINTR) }
                     return FileSystemCalls.system.write(descriptor, bytes, min(count, 10_007), offset)
                 }
                 $0.read = { descriptor, bytes, count, offset in
-                    let turn = turn.withLock { turn in turn += 1; return turn }
+                    let turn = turn.withLock { turn in
+                        turn += 1; return turn
+                    }
                     if turn % 3 == 0 { return -Int(EINTR) }
                     return FileSystemCalls.system.read(descriptor, bytes, min(count, 9973), offset)
                 }
@@ -160,10 +167,14 @@ import Testing
     func aFailedWriteFailsTheBodyAndLeavesNothing(_ code: Int32, _ expected: StorageFailure.Code) async throws {
         try await withTemporaryDirectory { root in
             let countdown = Locked(Int.max)
-            let calls = FileSystemCalls.system.with { $0.write = { descriptor, bytes, count, offset in
-                let isHit = countdown.withLock { $0 -= 1; return $0 < 0 }
-                return isHit ? -Int(code) : FileSystemCalls.system.write(descriptor, bytes, count, offset)
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.write = { descriptor, bytes, count, offset in
+                    let isHit = countdown.withLock {
+                        $0 -= 1; return $0 < 0
+                    }
+                    return isHit ? -Int(code) : FileSystemCalls.system.write(descriptor, bytes, count, offset)
+                }
+            }
             let store = try openStore(root + "/s", calls: calls)
             let kept = try await store.store([1, 2, 3])
             let usage = store.usage()
@@ -190,9 +201,11 @@ import Testing
     @Test func aFullDiskIsOutOfSpaceBeforeAnythingIsWritten() async throws {
         try await withTemporaryDirectory { root in
             let isFull = Locked(true)
-            let calls = FileSystemCalls.system.with { $0.preallocate = { descriptor, offset, length in
-                isFull.withLock { $0 } ? -ENOSPC : FileSystemCalls.system.preallocate(descriptor, offset, length)
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.preallocate = { descriptor, offset, length in
+                    isFull.withLock { $0 } ? -ENOSPC : FileSystemCalls.system.preallocate(descriptor, offset, length)
+                }
+            }
             let store = try openStore(root + "/s", calls: calls)
             let failure = await failureOf { () async throws(StorageFailure) in try await store.store([1, 2, 3]) }
             #expect(failure?.code == .outOfSpace)
@@ -206,9 +219,11 @@ import Testing
     /// Near the end of the disk the generous allocation is refused and the exact one is not.
     @Test func aScarceDiskIsUsedToItsEnd() async throws {
         try await withTemporaryDirectory { root in
-            let calls = FileSystemCalls.system.with { $0.preallocate = { descriptor, offset, length in
-                length > 65_536 ? -ENOSPC : FileSystemCalls.system.preallocate(descriptor, offset, length)
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.preallocate = { descriptor, offset, length in
+                    length > 65_536 ? -ENOSPC : FileSystemCalls.system.preallocate(descriptor, offset, length)
+                }
+            }
             let store = try openStore(root + "/s", calls: calls)
             var extents: [Extent] = []
             for index in 0..<20 { extents += try await store.store([UInt8(index)]) }
@@ -276,10 +291,12 @@ import Testing
         try await withTemporaryDirectory { root in
             let barrier = Barrier()
             let isArmed = Locked(false)
-            let calls = FileSystemCalls.system.with { $0.read = { descriptor, bytes, count, offset in
-                if isArmed.withLock({ $0 }) { barrier.pass() }
-                return FileSystemCalls.system.read(descriptor, bytes, count, offset)
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.read = { descriptor, bytes, count, offset in
+                    if isArmed.withLock({ $0 }) { barrier.pass() }
+                    return FileSystemCalls.system.read(descriptor, bytes, count, offset)
+                }
+            }
             let options = smallOptions {
                 $0.inputOutputThreads = 1
                 $0.maximumQueuedReads = 2
@@ -290,7 +307,8 @@ import Testing
             let outcomes = await withTaskGroup(of: StorageFailure?.self) { group in
                 for _ in 0..<10 {
                     group.addTask {
-                        await failureOf { () async throws(StorageFailure) in try await store.read(extent, range: 0..<3) }
+                        await failureOf { () async throws(StorageFailure) in try await store.read(extent, range: 0..<3)
+                        }
                     }
                 }
                 // Seven of the ten find the queue full, whatever the order; only then may the others go on.

@@ -165,10 +165,12 @@ import Testing
             let extent = try await store.store(patternBytes(seed: 1, count: 9000))[0]
             await store.close()
             for (code, expected) in [(EIO, StorageFailure.Code.damaged), (ENOMEM, .unavailable)] {
-                let calls = FileSystemCalls.system.with { $0.read = { descriptor, bytes, count, offset in
-                    // FORMAT and NEXT are read in at most a block and must stay readable.
-                    count <= 4096 ? FileSystemCalls.system.read(descriptor, bytes, count, offset) : -Int(code)
-                } }
+                let calls = FileSystemCalls.system.with {
+                    $0.read = { descriptor, bytes, count, offset in
+                        // FORMAT and NEXT are read in at most a block and must stay readable.
+                        count <= 4096 ? FileSystemCalls.system.read(descriptor, bytes, count, offset) : -Int(code)
+                    }
+                }
                 let store = try openStore(root + "/s", calls: calls)
                 let failure = await failureOf { () async throws(StorageFailure) in
                     try await store.spans(of: extent, range: 0..<1)
@@ -217,13 +219,15 @@ import Testing
             await first.close()
             let barrier = Barrier()
             let readBytes = Locked(0)
-            let calls = FileSystemCalls.system.with { $0.read = { descriptor, bytes, count, offset in
-                if count > 4096 {
-                    barrier.pass()
-                    readBytes.withLock { $0 += count }
+            let calls = FileSystemCalls.system.with {
+                $0.read = { descriptor, bytes, count, offset in
+                    if count > 4096 {
+                        barrier.pass()
+                        readBytes.withLock { $0 += count }
+                    }
+                    return FileSystemCalls.system.read(descriptor, bytes, count, offset)
                 }
-                return FileSystemCalls.system.read(descriptor, bytes, count, offset)
-            } }
+            }
             let store = try openStore(root + "/s", calls: calls)
             async let readers: Void = withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<50 { group.addTask { _ = try await store.spans(of: extent, range: 0..<500_000) } }

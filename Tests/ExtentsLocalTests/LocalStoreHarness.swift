@@ -65,7 +65,7 @@ func flipByte(_ path: String, at offset: Int64) throws {
 /// Copies a store as a crash would leave it: whatever is in the files now, without the lock and without a goodbye.
 func copyStore(_ source: String, to target: String) throws {
     for directory in [target, target + "/segments"] { try #require(mkdir(directory, 0o755) == 0) }
-    let names = try FileSystemCalls.system.list(source).get() .filter { $0 != "segments" && !$0.hasPrefix(".") }
+    let names = try FileSystemCalls.system.list(source).get().filter { $0 != "segments" && !$0.hasPrefix(".") }
     for name in try names + segmentNames(source).map({ "segments/" + $0 }) {
         let input = open(source + "/" + name, O_RDONLY)
         let output = open(target + "/" + name, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
@@ -98,7 +98,9 @@ extension FileSystemCalls {
 func sweep(_ store: LocalExtentStore, keeping live: [Extent]) async throws -> Int64 {
     let groups = Dictionary(grouping: live.sorted { $0.id < $1.id }, by: \.id.group)
     var given: Int64 = 0
-    for group in try await store.closedGroups() { given += try await store.keepOnly(groups[group] ?? [], inGroup: group) }
+    for group in try await store.closedGroups() {
+        given += try await store.keepOnly(groups[group] ?? [], inGroup: group)
+    }
     return given
 }
 

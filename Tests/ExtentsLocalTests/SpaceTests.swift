@@ -20,7 +20,8 @@ import Testing
             for seed in 0..<12 {
                 let length = 1 + seed * 61_003
                 live.append(
-                    try await store.store(patternBytes(seed: UInt64(seed), count: length), isLengthKnown: seed % 2 == 0))
+                    try await store.store(patternBytes(seed: UInt64(seed), count: length), isLengthKnown: seed % 2 == 0)
+                )
             }
             let writer = try await store.openWriter(expectedLength: nil)
             try await writer.append(ByteBuffer(repeating: 1, count: 900_000))
@@ -68,10 +69,12 @@ import Testing
     @Test func neighboursAreFreedByOneCall() async throws {
         try await withTemporaryDirectory { root in
             let punches = Locked(0)
-            let calls = FileSystemCalls.system.with { $0.punchHole = { descriptor, offset, length in
-                punches.withLock { $0 += 1 }
-                return FileSystemCalls.system.punchHole(descriptor, offset, length)
-            } }
+            let calls = FileSystemCalls.system.with {
+                $0.punchHole = { descriptor, offset, length in
+                    punches.withLock { $0 += 1 }
+                    return FileSystemCalls.system.punchHole(descriptor, offset, length)
+                }
+            }
             let store = try openStore(root + "/s", smallOptions { $0.lanes = 1 }, calls: calls)
             var extents: [Extent] = []
             for seed in 0..<10 { extents += try await store.store(patternBytes(seed: UInt64(seed), count: 5000)) }
@@ -108,7 +111,8 @@ import Testing
             try await store.free(first)
             #expect(!(try segmentNames(root + "/s").contains(SegmentLayout.fileName(extents[0].id.group))))
             try await store.free(first)
-            #expect(store.usage().usedBytes == extents.dropFirst(first.count).reduce(0) { $0 + $1.paddedEnd - $1.start })
+            #expect(
+                store.usage().usedBytes == extents.dropFirst(first.count).reduce(0) { $0 + $1.paddedEnd - $1.start })
             await store.close()
         }
     }

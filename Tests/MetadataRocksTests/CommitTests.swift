@@ -1,9 +1,10 @@
 import Dispatch
 import Metadata
-@testable import MetadataRocks
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import MetadataRocks
 
 /// Stands between the committer and RocksDB: holds writes back or lets them fail.
 final class WriteGate: Sendable {
@@ -27,9 +28,13 @@ final class WriteGate: Sendable {
                 held.withLock { $0 = false }
             }
             let fault = fault.withLock { $0 }
-            if fault == .beforeWriting { throw RocksFailure.translate("IO error: No space left on device", during: "test") }
+            if fault == .beforeWriting {
+                throw RocksFailure.translate("IO error: No space left on device", during: "test")
+            }
             try database.write(batch, isSynced: isSynced)
-            if fault == .afterWriting { throw RocksFailure.translate("IO error: While fsync: Input/output error", during: "test") }
+            if fault == .afterWriting {
+                throw RocksFailure.translate("IO error: While fsync: Input/output error", during: "test")
+            }
         }
     }
 
@@ -119,6 +124,45 @@ struct CommitTests {
         }
     }
 
+    @Test("within a batch a transaction builds on what earlier ones wrote and deleted", arguments: [5, 200])
+    func laterInBatch(deleted: Int) async throws {
+        try await withTemporaryDirectory { directory in
+            let gate = WriteGate()
+            let store = try gate.open(directory)
+            for number in 0..<deleted { try await store.put("r/\(100 + number)", "xxxxxxxx") }
+            let steps: [@Sendable (any MetadataTransaction) -> Void] = [
+                { $0.add(StoreHistory.bytes("r/000"), 5) },
+                { $0.add(StoreHistory.bytes("sum"), 5) },
+                { $0.delete(KeyRange(prefix: StoreHistory.bytes("r/"))) },
+                { $0.add(StoreHistory.bytes("r/101"), 4) },
+                { $0.add(StoreHistory.bytes("sum"), 6) },
+            ]
+            gate.hold()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await store.put("first") }
+                while !gate.holdsOne { await Task.yield() }
+                for (index, step) in steps.enumerated() {
+                    group.addTask {
+                        _ = try await store.transact { (transaction) throws(StorageFailure) in step(transaction) }
+                    }
+                    while store.statistics().waitingCommits <= index { await Task.yield() }
+                }
+                gate.release()
+                try await group.waitForAll()
+            }
+            #expect(store.statistics().batches == deleted + 2)
+            let entries = try await store.read(.scan) { (reader) throws(StorageFailure) in
+                try StoreHistory.entries(reader, KeyRange(from: StoreHistory.bytes("r"), to: StoreHistory.bytes("t")))
+            }
+            #expect(
+                entries == [
+                    MetadataEntry(key: StoreHistory.bytes("r/101"), value: CounterValue.encode(4)),
+                    MetadataEntry(key: StoreHistory.bytes("sum"), value: CounterValue.encode(11)),
+                ])
+            await store.close()
+        }
+    }
+
     @Test("a full queue refuses with busy and disturbs nobody")
     func fullQueue() async throws {
         try await withTemporaryDirectory { directory in
@@ -145,8 +189,9 @@ struct CommitTests {
         }
     }
 
-    @Test("after a failed commit all writes are refused until reopening, and reads go on",
-          arguments: [WriteGate.Fault.beforeWriting, .afterWriting])
+    @Test(
+        "after a failed commit all writes are refused until reopening, and reads go on",
+        arguments: [WriteGate.Fault.beforeWriting, .afterWriting])
     func poisoning(moment: WriteGate.Fault) async throws {
         try await withTemporaryDirectory { directory in
             let gate = WriteGate()
@@ -220,7 +265,9 @@ struct CommitTests {
                 let task = Task(executorPreference: OneThread()) {
                     try await store.transact { (transaction) throws(StorageFailure) in
                         _ = try transaction.get([77])
-                        if runs.withLock({ $0 += 1; return $0 }) == 1 {
+                        if runs.withLock({
+                            $0 += 1; return $0
+                        }) == 1 {
                             arrived.fire()
                             gate.wait()
                         }

@@ -1,10 +1,12 @@
 import Metadata
-@testable import MetadataRocks
 import Testing
+
+@testable import MetadataRocks
 
 @Suite("Commit window")
 struct CommitWindowTests {
-    private static func window(_ commits: [CommitWindow.Writes], limit: Int = 100, bytes: Int = 1 << 20) -> CommitWindow {
+    private static func window(_ commits: [CommitWindow.Writes], limit: Int = 100, bytes: Int = 1 << 20) -> CommitWindow
+    {
         var window = CommitWindow(after: 10, commitLimit: limit, byteLimit: bytes)
         for commit in commits { window.append(commit) }
         return window

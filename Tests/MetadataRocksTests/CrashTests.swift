@@ -1,8 +1,9 @@
 import Metadata
-@testable import MetadataRocks
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import MetadataRocks
 
 @Suite("Crash of a RocksDB store")
 struct CrashTests {
@@ -11,7 +12,9 @@ struct CrashTests {
         in directory: String, commits: Int, padding: Int = 40
     ) async throws -> [String: [UInt8]] {
         let store = try RocksMetadataStore.open(directory: directory + "/original")
-        for number in 0..<commits { _ = try await StoreHistory.commit(store, writer: 0, number: number, padding: padding) }
+        for number in 0..<commits {
+            _ = try await StoreHistory.commit(store, writer: 0, number: number, padding: padding)
+        }
         let files = try #require(try RawFiles.readCrashState(directory + "/original"))
         await store.close()
         return files

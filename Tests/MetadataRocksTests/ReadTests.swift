@@ -1,9 +1,10 @@
 import Dispatch
 import Metadata
-@testable import MetadataRocks
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import MetadataRocks
 
 @Suite("Reads of a RocksDB store")
 struct ReadTests {

@@ -18,7 +18,8 @@ enum StoreHistory {
     ) async throws(StorageFailure) -> Version? {
         let name = bytes("key/\(writer)/\(number)")
         return try await store.transact { (transaction) throws(StorageFailure) in
-            transaction.set(name, [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: padding + 8), versionAt: [0])
+            transaction.set(
+                name, [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: padding + 8), versionAt: [0])
             transaction.setVersioned(prefix: log, suffix: [], name, versionAt: [])
             transaction.add(count, 1)
         }.version

@@ -1,8 +1,9 @@
 import Metadata
-@testable import MetadataRocks
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import MetadataRocks
 
 @Suite("Opening a RocksDB store")
 struct StoreTests {
@@ -61,8 +62,11 @@ struct StoreTests {
         }
     }
 
-    @Test("a format of a later release is refused, a lost version counter is damage",
-          arguments: [(ReservedKeys.format, [2], StorageFailure.Code.unavailable), (ReservedKeys.version, [1, 2], .damaged)])
+    @Test(
+        "a format of a later release is refused, a lost version counter is damage",
+        arguments: [
+            (ReservedKeys.format, [2], StorageFailure.Code.unavailable), (ReservedKeys.version, [1, 2], .damaged),
+        ])
     func headers(key: [UInt8], value: [UInt8], expected: StorageFailure.Code) async throws {
         try await withTemporaryDirectory { directory in
             await (try RocksMetadataStore.open(directory: directory)).close()
@@ -162,15 +166,17 @@ struct StoreTests {
         }
     }
 
-    @Test("RocksDB's messages become codes", arguments: [
-        ("Corruption: block checksum mismatch", StorageFailure.Code.damaged),
-        ("IO error: No space left on device: While appending to file: /x: No space left on device", .outOfSpace),
-        ("IO error: While fsync: /x: Disk quota exceeded", .outOfSpace),
-        ("IO error: While pread: /x: Input/output error", .internal),
-        ("Result incomplete: ", .wouldBlock),
-        ("Shutdown in progress: ", .unavailable),
-        ("Not implemented: ", .internal),
-    ])
+    @Test(
+        "RocksDB's messages become codes",
+        arguments: [
+            ("Corruption: block checksum mismatch", StorageFailure.Code.damaged),
+            ("IO error: No space left on device: While appending to file: /x: No space left on device", .outOfSpace),
+            ("IO error: While fsync: /x: Disk quota exceeded", .outOfSpace),
+            ("IO error: While pread: /x: Input/output error", .internal),
+            ("Result incomplete: ", .wouldBlock),
+            ("Shutdown in progress: ", .unavailable),
+            ("Not implemented: ", .internal),
+        ])
     func messages(text: String, code: StorageFailure.Code) {
         let failure = RocksFailure.translate(text, during: "test")
         #expect(failure.code == code)

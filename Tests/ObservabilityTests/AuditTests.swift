@@ -141,13 +141,13 @@ private func fillPipe(_ descriptor: CInt) -> Int {
     }
 }
 
-/// Reads a pipe empty until it is told to stop.
-private final class Drainer: Sendable {
+/// Reads a pipe empty on a thread of its own until it is told to stop.
+private final class Drainer {
     private let isStopped = Locked(false)
+    private var thread = pthread_t()
 
     init(_ descriptor: CInt) {
         let box = Unmanaged.passRetained(Box(descriptor, isStopped))
-        var thread = pthread_t()
         pthread_create(
             &thread, nil,
             { argument in
@@ -155,14 +155,17 @@ private final class Drainer: Sendable {
                 let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
                 var chunk = [UInt8](repeating: 0, count: 65_536)
                 while !box.isStopped.withLock({ $0 }) {
-                    if read(box.descriptor, &chunk, chunk.count) <= 0 { sched_yield() }
+                    if read(box.descriptor, &chunk, chunk.count) <= 0 { usleep(1_000) }
                 }
                 return nil
             }, box.toOpaque())
-        pthread_detach(thread)
     }
 
-    func stop() { isStopped.withLock { $0 = true } }
+    /// Afterwards the descriptor may be closed.
+    func stop() {
+        isStopped.withLock { $0 = true }
+        pthread_join(thread, nil)
+    }
 
     private final class Box: Sendable {
         let descriptor: CInt

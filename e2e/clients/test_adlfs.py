@@ -24,8 +24,8 @@ def fresh(fs):
 
 
 TREE = {
-    "one.txt": b"1", "two.csv": b"22", "dir/three.txt": b"333", "dir/sub/four.txt": b"4444", "dir/sub/five.csv": b"55555",
-    "dir2/a b+c ü 漢.txt": b"666666", "empty.txt": b"",
+    "one.txt": b"1", "two.csv": b"22", "dir/three.txt": b"333", "dir/sub/four.txt": b"4444",
+    "dir/sub/five.csv": b"55555", "dir2/a b+c ü 漢.txt": b"666666", "empty.txt": b"",
 }  # fmt: skip
 
 

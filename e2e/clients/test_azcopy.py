@@ -1,4 +1,4 @@
-"""AzCopy, where it is installed. It signs blob requests with a SAS or not at all, so it is used on public containers here."""
+"""AzCopy, where it is installed. It signs with a SAS or not at all, so it is used on public containers here."""
 
 import os
 import shutil

@@ -74,13 +74,11 @@ def test_a_tree(az, container, tmp_path):
     assert az("blob", "list", "--container-name", container.container_name) == []
 
 
-def test_metadata_tags_leases_and_copy(az, container):
+def test_metadata_leases_and_copy(az, container):
     container.upload_blob("b", b"content")
     where = ("--container-name", container.container_name)
     az("blob", "metadata", "update", *where, "--name", "b", "--metadata", "x=1", "y=2")
     assert az("blob", "metadata", "show", *where, "--name", "b") == {"x": "1", "y": "2"}
-    az("blob", "tag", "set", *where, "--name", "b", "--tags", "t=1")
-    assert az("blob", "tag", "list", *where, "--name", "b") == {"t": "1"}
     lease = az("blob", "lease", "acquire", *where, "--blob-name", "b", "--lease-duration", "60")
     assert container.get_blob_client("b").get_blob_properties().lease.state == "leased"
     az("blob", "lease", "release", *where, "--blob-name", "b", "--lease-id", lease)

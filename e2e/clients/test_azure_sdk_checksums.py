@@ -103,7 +103,8 @@ def test_both_checksums_at_once_are_refused(container):
     data = b"data"
     with refused(400, "BothCrc64AndMd5HeaderPresent"):
         container.get_blob_client("refused").upload_blob(
-            data, headers={"x-ms-content-crc64": base64.b64encode(crc64(data)).decode(), "Content-MD5": md5_base64(data)}
+            data,
+            headers={"x-ms-content-crc64": base64.b64encode(crc64(data)).decode(), "Content-MD5": md5_base64(data)},
         )
 
 

@@ -1,4 +1,4 @@
-"""azure-storage-blob: server-side copy inside the account. The source URL is unsigned: the request's key vouches for it."""
+"""azure-storage-blob: copy inside the account. The source URL is unsigned: the request's own key vouches for it."""
 
 import uuid
 from datetime import timedelta

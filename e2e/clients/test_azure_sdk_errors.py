@@ -95,7 +95,9 @@ def test_a_key_opens_its_own_account_only(accounts_node, container_name):
     assert caught.value.status_code == 403
 
 
-@pytest.mark.parametrize("version", ["2017-04-17", "2018-11-09", "2019-02-02", "2019-12-12", "2026-12-06", "2031-01-01"])
+@pytest.mark.parametrize(
+    "version", ["2017-04-17", "2018-11-09", "2019-02-02", "2019-12-12", "2026-12-06", "2031-01-01"]
+)
 @pytest.mark.parametrize("lite", [False, True])
 def test_versions_and_both_shared_key_schemes(node, container, version, lite):
     path = f"/{DEV_ACCOUNT}/{container.container_name}/dir/a%20b%2Bc.txt"

@@ -283,7 +283,8 @@ def test_listing_shows_leases(container):
     for name, act in {"fixed": 60, "infinite": -1}.items():
         container.upload_blob(name, b"x").acquire_lease(act)
     container.upload_blob("free", b"x")
-    assert {item.name: (item.lease.state, item.lease.status, item.lease.duration) for item in container.list_blobs()} == {
+    leases = {item.name: item.lease for item in container.list_blobs()}
+    assert {name: (lease.state, lease.status, lease.duration) for name, lease in leases.items()} == {
         "fixed": ("leased", "locked", "fixed"),
         "infinite": ("leased", "locked", "infinite"),
         "free": ("available", "unlocked", None),

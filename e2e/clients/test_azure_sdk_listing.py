@@ -34,7 +34,9 @@ def test_flat_in_order_of_bytes(tree):
     assert list(tree.list_blob_names()) == by_bytes(TREE)
 
 
-@pytest.mark.parametrize("prefix", ["b", "b/", "b/c", "b/c/", "B", "ä/", "🚀", "a.txt", "a.txt/", "none", "Upper/6.txt"])
+@pytest.mark.parametrize(
+    "prefix", ["b", "b/", "b/c", "b/c/", "B", "ä/", "🚀", "a.txt", "a.txt/", "none", "Upper/6.txt"]
+)
 def test_prefix(tree, prefix):
     expected = by_bytes(name for name in TREE if name.startswith(prefix))
     assert names(tree.list_blobs(name_starts_with=prefix)) == expected
@@ -129,7 +131,9 @@ def test_entries_tell_what_head_tells(container):
     blob.upload_blob(b"content", metadata={"m": "1"}, tags={"t": "1"}, content_settings=None)
     listed = next(iter(container.list_blobs(include=["metadata", "tags", "copy"])))
     head = blob.get_blob_properties()
-    for field in ("size", "last_modified", "creation_time", "blob_tier", "blob_type", "metadata", "server_encrypted", "tag_count"):
+    for field in (
+        "size", "last_modified", "creation_time", "blob_tier", "blob_type", "metadata", "server_encrypted", "tag_count",
+    ):  # fmt: skip
         assert getattr(listed, field) == getattr(head, field), field
     assert listed.etag.strip('"') == head.etag.strip('"')
     assert bytes(listed.content_settings.content_md5) == bytes(head.content_settings.content_md5) == md5(b"content")

@@ -6,14 +6,14 @@ from payload import payload
 from refusal import refused
 
 ODD = [
-    "a b", " leading space", "trailing space ", "two  spaces", "plus+plus", "a%20b", "100%", "%", "%zz", "%2F", "a%2Fb",
-    "hash#tag", "what?", "a?b=c&d=e", "semi;colon", "comma,comma", "quote'", 'double"quote', "back\\slash", "back`tick",
-    "less<greater>&amp;", "&amp;", "]]>", "<![CDATA[x]]>", "pipe|", "caret^", "{braces}", "[brackets]", "(parens)",
-    "equals=", "at@sign", "dollar$", "star*", "bang!", "tilde~", "colon:", ".hidden", "..two", "...", "dir/.gitignore",
-    "trailing.dot.", "deep/" * 20 + "leaf", "ünïcödé", "e\u0301 decomposed", "é composed", "漢字/かな", "עברית", "🚀/👩‍👩‍👧.txt",
-    "zero\u200bwidth", "nbsp\u00a0", "line\u2028separator", "\ufeffbom", "private\ue000", "～wide", "\U0010fffd",
-    "x" * 1024, "CaseSensitive", "casesensitive", "con", "nul.txt", "index.html", "comp=list", "restype=container",
-    "$root", "$web/x", "-", "_", "0",
+    "a b", " leading space", "trailing space ", "two  spaces", "plus+plus", "a%20b", "100%", "%", "%zz", "%2F",
+    "a%2Fb", "hash#tag", "what?", "a?b=c&d=e", "semi;colon", "comma,comma", "quote'", 'double"quote', "back\\slash",
+    "back`tick", "less<greater>&amp;", "&amp;", "]]>", "<![CDATA[x]]>", "pipe|", "caret^", "{braces}", "[brackets]",
+    "(parens)", "equals=", "at@sign", "dollar$", "star*", "bang!", "tilde~", "colon:", ".hidden", "..two", "...",
+    "dir/.gitignore", "trailing.dot.", "deep/" * 20 + "leaf", "ünïcödé", "e\u0301 decomposed", "é composed",
+    "漢字/かな", "עברית", "🚀/👩‍👩‍👧.txt", "zero\u200bwidth", "nbsp\u00a0", "line\u2028separator", "\ufeffbom",
+    "private\ue000", "～wide", "\U0010fffd", "x" * 1024, "CaseSensitive", "casesensitive", "con", "nul.txt",
+    "index.html", "comp=list", "restype=container", "$root", "$web/x", "-", "_", "0",
 ]  # fmt: skip
 
 

@@ -122,7 +122,8 @@ def test_cors_rules_are_honoured(service, account):
     seen = []
     with refused(404, "ContainerNotFound"):
         service.get_blob_client("no-such-container", "b").download_blob(
-            headers={"Origin": "http://one.test"}, raw_response_hook=lambda answer: seen.append(answer.http_response.headers)
+            headers={"Origin": "http://one.test"},
+            raw_response_hook=lambda answer: seen.append(answer.http_response.headers),
         )
     assert seen[0]["Access-Control-Allow-Origin"] == "http://one.test"
     assert "etag" in seen[0]["Access-Control-Expose-Headers"].lower()
@@ -149,7 +150,9 @@ def test_statistics_are_for_accounts_with_a_secondary(account):
         service.get_service_stats()
 
 
-@pytest.mark.parametrize("version", ["2019-02-02", "2019-12-12", "2020-10-02", "2021-12-02", "2023-11-03", "2025-07-05"])
+@pytest.mark.parametrize(
+    "version", ["2019-02-02", "2019-12-12", "2020-10-02", "2021-12-02", "2023-11-03", "2025-07-05"]
+)
 def test_older_versions_of_the_protocol(account, version):
     service = BlobServiceClient(account.account_url, credential=DEV_KEY, retry_total=0, api_version=version)
     container = service.create_container(f"v{version}")

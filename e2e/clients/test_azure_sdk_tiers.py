@@ -70,11 +70,11 @@ def test_archived_content_cannot_be_read(container):
 def test_rehydration(container):
     blob = stored(container)
     blob.set_standard_blob_tier("Archive")
-    statuses = []
+    answers = []
     blob.set_standard_blob_tier(
-        "Hot", rehydrate_priority="High", raw_response_hook=lambda answer: statuses.append(answer.http_response.status_code)
+        "Hot", rehydrate_priority="High", raw_response_hook=lambda answer: answers.append(answer.http_response)
     )
-    assert statuses == [202]
+    assert [answer.status_code for answer in answers] == [202]
     properties = blob.get_blob_properties()
     if properties.blob_tier == "Archive":
         assert properties.archive_status == "rehydrate-pending-to-hot"
@@ -90,11 +90,11 @@ def test_rehydration(container):
 
 
 def test_status_of_a_plain_change_is_200(container):
-    statuses = []
+    answers = []
     blob = stored(container)
     for tier in ("Cool", "Cool", "Cold", "Hot"):
-        blob.set_standard_blob_tier(tier, raw_response_hook=lambda answer: statuses.append(answer.http_response.status_code))
-    assert statuses == [200] * 4
+        blob.set_standard_blob_tier(tier, raw_response_hook=lambda answer: answers.append(answer.http_response))
+    assert [answer.status_code for answer in answers] == [200] * 4
 
 
 def test_refused_tiers(container):

@@ -67,7 +67,7 @@ def test_everything_acknowledged_is_there(own_node, container_name):
 
 @pytest.mark.parametrize("after", [5, 60, 200])
 def test_killed_under_writers(own_node, container_name, after):
-    """Eight writers until the kill, each on names of its own. What was not acknowledged is there whole, or not at all."""
+    """Eight writers until the kill, each on its own names. What was not acknowledged is there whole or not at all."""
     container = connect(own_node).create_container(container_name)
     acknowledged, attempted = {}, {}
     enough = threading.Event()

@@ -69,7 +69,7 @@ def test_unknown_accounts(accounts_node, resolved, container_name):
     for target, host in ((f"/nobody/{container_name}?restype=container", None),
                          (f"/{container_name}?restype=container", f"nobody.{DOMAIN}:{accounts_node.port}")):  # fmt: skip
         answer = by_hand.send(
-            accounts_node, "GET", target, account="nobody", key=ACCOUNTS["harbor"][0], host=host, version="2021-08-06"
+            accounts_node, "GET", target, account="nobody", key=ACCOUNTS["harbor"][0], host=host
         )
         assert 400 <= answer.status < 500
         assert answer.code

@@ -4,8 +4,8 @@ import StorageModel
 
 /// Puts one body's bytes into areas and counts them: the blocking half of a sink.
 ///
-/// `@unchecked Sendable`: a body has one job at a time, and each begins after the one before has ended; the sink sees to
-/// both, and it alone holds the writer.
+/// `@unchecked Sendable`: a body has one job at a time, and each begins after the one before has ended; the sink sees
+/// to both, and it alone holds the writer.
 final class BodyWriter: @unchecked Sendable {
     private struct Filling {
         var area: Area

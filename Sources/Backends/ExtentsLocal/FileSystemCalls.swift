@@ -4,7 +4,7 @@ import StorageModel
 
 /// The system calls of the store, as values, so that tests can make any of them fail.
 ///
-/// Each answers what the call answers, or the negative errno; the kernel's own convention, and free of the thread-local.
+/// Each answers what the call answers, or the negative errno: the kernel's own convention, without the thread-local.
 struct FileSystemCalls: Sendable {
     struct Status: Sendable {
         var sizeBytes: Int64
@@ -92,7 +92,9 @@ extension FileSystemCalls {
             var names: [String] = []
             errno = 0
             while let entry = readdir(directory) {
-                names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+                names.append(
+                    withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+                )
                 errno = 0
             }
             return errno == 0 ? .success(names) : .failure(FileError(code: errno))

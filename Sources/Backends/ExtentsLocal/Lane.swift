@@ -43,7 +43,7 @@ final class Lane: Sendable {
         }
     }
 
-    /// Gives the end of an area back, from `usedEnd` (a multiple of the block size) on. Answers the bytes that are still
+    /// Gives the end of an area back, from `usedEnd` (a multiple of the block size) on. Answers the bytes that stay
     /// occupied because the file system refused: they count as used until the segment is swept or deleted.
     func giveBack(_ area: Area, from usedEnd: Int64) -> Int64 {
         guard usedEnd < area.end else { return 0 }

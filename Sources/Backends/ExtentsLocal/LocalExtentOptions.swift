@@ -30,7 +30,7 @@ package struct LocalExtentOptions: Sendable {
     package var openFiles = 512
     /// Segments whose verified extents are remembered (a segment of 1 GiB needs at most 32 KiB).
     package var verifiedSegments = 1024
-    /// What live bytes and promised bytes may not exceed; `nil` derives it from the file system when the store is opened.
+    /// What live and promised bytes may not exceed; `nil` derives it from the file system when the store is opened.
     package var budgetBytes: Int64?
     package var durability = Durability.synced
 

@@ -25,7 +25,8 @@ package final class LocalExtentStore: ExtentStore {
     private let lock: Locked<OpenFile?>
 
     /// Opens the store in the directory, and creates it where there is none. Blocks.
-    /// - Throws: `.unavailable` when another process has it open or its format is unknown; `.damaged` when it is not whole.
+    /// - Throws: `.unavailable` when another process has it open or its format is unknown, `.damaged` when it is not
+    ///   whole.
     package static func open(
         directory: String, options: LocalExtentOptions = LocalExtentOptions(), world: World
     ) throws(StorageFailure) -> LocalExtentStore {

@@ -25,6 +25,9 @@ final class SegmentSyncer: Sendable {
         self.calls = calls
     }
 
+    /// Bodies that the next sync will serve.
+    var waitingCount: Int { state.withLock { $0.waiting.count } }
+
     var isPoisoned: Bool { state.withLock { $0.poison != nil } }
 
     /// Everything that was written to the file before this call is durable when it returns.

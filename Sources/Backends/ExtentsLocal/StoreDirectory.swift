@@ -20,7 +20,9 @@ struct StoreDirectory {
     init(root: String, mayCreate: Bool, calls: FileSystemCalls, world: World) throws(StorageFailure) {
         self.root = root
         self.calls = calls
-        if mayCreate { try Self.makeDirectory(root, label: "the store's directory", parent: root + "/..", calls: calls) }
+        if mayCreate {
+            try Self.makeDirectory(root, label: "the store's directory", parent: root + "/..", calls: calls)
+        }
         lock = try Self.takeLock(root: root, mayCreate: mayCreate, calls: calls)
         let format = try DurableFile.read(SegmentLayout.formatFile, in: root, calls: calls)
         if let format {

@@ -3,7 +3,7 @@ import StorageModel
 
 /// Memory in which a body's bytes gather until they are worth a write.
 ///
-/// `@unchecked Sendable`: it is owned by a sink while it fills, then by one job, then by the pool; never by two at once.
+/// `@unchecked Sendable`: a sink owns it while it fills, then one job, then the pool; never two at once.
 final class WriteBuffer: @unchecked Sendable {
     private let memory: UnsafeMutableRawBufferPointer
     private var filled = 0

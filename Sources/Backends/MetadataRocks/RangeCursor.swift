@@ -29,7 +29,8 @@ final class RangeCursor: MetadataCursor {
     ) {
         self.snapshot = snapshot
         // An inverted range is an empty one; RocksDB would not promise that.
-        self.range = range.upper.lexicographicallyPrecedes(range.lower)
+        self.range =
+            range.upper.lexicographicallyPrecedes(range.lower)
             ? KeyRange(from: range.lower, to: range.lower) : range
         self.recorder = recorder
         self.onFailure = onFailure

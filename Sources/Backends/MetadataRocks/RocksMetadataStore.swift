@@ -35,7 +35,8 @@ package final class RocksMetadataStore: MetadataStore {
     ) throws(StorageFailure) -> RocksMetadataStore {
         try open(
             directory: directory, options: options, freeSpace: .ofFileSystem(at: directory),
-            write: { (database, batch, isSynced) throws(StorageFailure) in try database.write(batch, isSynced: isSynced) })
+            write: { (database, batch, isSynced) throws(StorageFailure) in try database.write(batch, isSynced: isSynced)
+            })
     }
 
     static func open(

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Namespace
 import Node
 import Observability
@@ -19,14 +18,13 @@ struct Check: AsyncParsableCommand {
         let report: StoreCheckReport
         do {
             let stores = try NodeStores.openForChecking(dataDirectory: data, world: .system)
-            let showsProgress = !json && isatty(STDERR_FILENO) == 1
+            let showsProgress = !json && Terminal.showsProgress
             do {
                 report = try await StoreCheck(metadata: stores.metadata, extents: stores.extents).run(
                     verifiesBytes: !quick,
                     progress: { done, total in
                         guard showsProgress else { return }
-                        fputs("\rverified \(done) of \(total) extents", stderr)
-                        if done == total { fputs("\n", stderr) }
+                        Terminal.progress("verified \(done) of \(total) extents", isLast: done == total)
                     })
             } catch {
                 await stores.close()
@@ -34,17 +32,17 @@ struct Check: AsyncParsableCommand {
             }
             await stores.close()
         } catch {
-            fputs("forebay fsck: the check could not run: \(error)\n", stderr)
+            Terminal.complain("forebay fsck: the check could not run: \(error)")
             throw ExitCode(2)
         }
-        if json { print(render(report)) } else { show(report) }
+        if json { Terminal.say(render(report)) } else { show(report) }
         if !report.findings.isEmpty { throw ExitCode(1) }
     }
 
     private func show(_ report: StoreCheckReport) {
-        for finding in report.findings { print("\(finding.kind.rawValue): \(finding.subject): \(finding.text)") }
-        if report.findingsDropped > 0 { print("and \(report.findingsDropped) more") }
-        print(
+        for finding in report.findings { Terminal.say("\(finding.kind.rawValue): \(finding.subject): \(finding.text)") }
+        if report.findingsDropped > 0 { Terminal.say("and \(report.findingsDropped) more") }
+        Terminal.say(
             """
             \(report.containers) containers, \(report.blobs) blobs, \(report.stagedBlocks) staged blocks, \
             \(report.extents) extents, \(report.bytesVerified) bytes verified, \

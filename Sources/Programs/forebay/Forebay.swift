@@ -12,5 +12,5 @@ struct Forebay: AsyncParsableCommand {
 
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Prints the version.")
-    func run() { print("forebay \(NodeVersion.text)") }
+    func run() { Terminal.say("forebay \(NodeVersion.text)") }
 }

@@ -5,6 +5,7 @@ import Node
 import Observability
 import ServiceLifecycle
 import StorageModel
+import UnixSignals
 
 /// Runs a node until SIGTERM or SIGINT.
 struct Serve: AsyncParsableCommand {
@@ -78,8 +79,7 @@ struct Serve: AsyncParsableCommand {
         }
         let logger = Logger(label: "forebay")
         let node = NodeService(configuration, logger: logger) { blob, admin in
-            print("forebay ready blob=\(blob) admin=\(admin)")
-            fflush(stdout)
+            Terminal.say("forebay ready blob=\(blob) admin=\(admin)")
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import Node
 
 /// Asks a running node how it is.
@@ -15,10 +14,10 @@ struct Status: AsyncParsableCommand {
         do {
             answer = try await AdminClient.get("/status", from: admin)
         } catch {
-            fputs("forebay status: no answer from \(admin): \(error)\n", stderr)
+            Terminal.complain("forebay status: no answer from \(admin): \(error)")
             throw ExitCode(2)
         }
-        print(answer.body)
+        Terminal.say(answer.body)
         let ready = try await AdminClient.get("/healthz/ready", from: admin)
         if ready.status != 200 { throw ExitCode(1) }
     }

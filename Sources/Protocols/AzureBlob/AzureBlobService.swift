@@ -2,9 +2,9 @@ package import Access
 import AzureWire
 package import HTTPExchange
 package import Logging
-package import Namespace
 import NIOCore
 import NIOHTTP1
+package import Namespace
 import Observability
 import StorageModel
 

@@ -1,8 +1,8 @@
 import Access
 import AzureWire
 import HTTPExchange
-import Namespace
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 extension AzureBlobService {

@@ -1,5 +1,6 @@
 package import Extents
 import ExtentsLocal
+import FoundationEssentials
 package import Metadata
 import MetadataRocks
 package import StorageModel
@@ -13,6 +14,13 @@ package struct NodeStores: Sendable {
 
     /// Blocks: opening recovers what the last run left.
     package static func open(_ configuration: NodeConfiguration, world: World) throws(StorageFailure) -> NodeStores {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: configuration.dataDirectory, withIntermediateDirectories: true)
+        } catch {
+            throw StorageFailure(
+                .unavailable, detail: "The data directory cannot be made.", cause: "\(error)")
+        }
         var extentOptions = LocalExtentOptions()
         extentOptions.budgetBytes = configuration.capacityBytes
         extentOptions.durability = configuration.durability == .synced ? .synced : .relaxed

@@ -27,7 +27,8 @@ extension AzureBlobService {
         case nil: break
         }
         audit.statusText =
-            trace.errorCode ?? (trace.principal == .anonymous && trace.operation != .preflight ? "AnonymousSuccess" : "Success")
+            trace.errorCode
+            ?? (trace.principal == .anonymous && trace.operation != .preflight ? "AnonymousSuccess" : "Success")
         audit.objectKey = Self.objectKey(trace)
         let scheme = request.isTLS ? "https" : "http"
         let host = request.head.headers.first(name: "Host") ?? ""

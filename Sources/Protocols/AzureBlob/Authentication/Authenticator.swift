@@ -47,7 +47,8 @@ struct Authenticator: Sendable {
         case .sharedKey(let scheme, let name, let signature):
             guard account.allowsSharedKey else { throw AzureError(.keyBasedAuthenticationNotPermitted) }
             guard name == account.name.value else {
-                throw .authenticationFailed(detail: "The account in the Authorization header is not the one in the URL.")
+                throw .authenticationFailed(
+                    detail: "The account in the Authorization header is not the one in the URL.")
             }
             try checkDate(RequestHeaders(request.head.headers))
             let versions = isVersionGiven ? [version] : [version, AzureBlobService.newestVersion]

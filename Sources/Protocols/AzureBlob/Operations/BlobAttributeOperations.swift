@@ -1,6 +1,6 @@
 import AzureWire
-import Namespace
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 // Set Blob Properties, Metadata, Tags and Tier; Get Blob Tags; Delete Blob.
@@ -54,6 +54,10 @@ extension AzureBlobService {
 
     func deleteBlob(_ call: Call, _ blob: BlobAddress) async throws -> Answer {
         let headers = call.headers
+        // Permanent deletion is of snapshots and versions. Taken for a plain delete it would remove the blob itself.
+        if let type = call.query["deletetype"], !type.isEmpty {
+            throw AzureError.invalidQueryParameter("deletetype", type, reason: "There is no soft-deleted version.")
+        }
         let held = Guard(conditions: try headers.conditions(.write), lease: try headers.lease())
         var answer = Answer(.accepted)
         switch headers["x-ms-delete-snapshots"]?.lowercased() {

@@ -2,9 +2,9 @@ import AzureWire
 import Checksums
 import Crypto
 import HTTPExchange
-import Namespace
 import NIOCore
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 // Get Blob, Get Blob Properties, Get Blob Metadata.

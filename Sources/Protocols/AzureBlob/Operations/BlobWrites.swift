@@ -26,7 +26,9 @@ extension AzureBlobService {
         var answer = Answer(.created)
         answer.setState(receipt.write)
         answer.set("Content-MD5", receipt.digests.md5.map { Base64.encode($0) })
-        if call.version >= .contentCRC64 { answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(receipt.digests.crc64)) }
+        if call.version >= .contentCRC64 {
+            answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(receipt.digests.crc64))
+        }
         answer.setEncrypted()
         return answer
     }

@@ -1,6 +1,6 @@
 import AzureWire
-import Namespace
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 // Copy Blob, Copy Blob From URL, Put Blob From URL, Put Block From URL, Abort Copy Blob: within this node.
@@ -140,6 +140,7 @@ extension AzureBlobService {
     ) -> any Error {
         switch (failure.code, operation) {
         case (.preconditionFailed, .copy): return AzureError(.targetConditionNotMet)
+        case (.copySourceArchived, .copy): return AzureError(.blobArchived)
         case (.sourceConditionNotMet, .copy), (.sourceConditionNotMet, .copyFromURL):
             var others = sourceConditions
             others.ifTags = nil

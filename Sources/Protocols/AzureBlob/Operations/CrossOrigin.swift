@@ -27,7 +27,8 @@ extension AzureBlobService {
         let rules: [CORS.Rule]
         do { rules = try await namespace.serviceProperties(of: account.name).cors ?? [] } catch {
             // The operation is done and its answer stands; a page of another origin will not see it.
-            logger.warning("CORS rules unreadable", metadata: [LogKey.account: "\(account.name)", LogKey.error: "\(error)"])
+            logger.warning(
+                "CORS rules unreadable", metadata: [LogKey.account: "\(account.name)", LogKey.error: "\(error)"])
             return
         }
         let names = response.headers.map(\.name) + ["x-ms-request-id", "x-ms-version"]

@@ -1,6 +1,6 @@
 import AzureWire
-import Namespace
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 // Lease Blob, Lease Container.
@@ -41,7 +41,9 @@ enum LeaseRequest {
     private static func duration(_ headers: RequestHeaders) throws(AzureError) -> LeaseDuration {
         let text = try headers.required(durationName)
         if text == "-1" { return .infinite }
-        guard let seconds = Int(text), (15...60).contains(seconds) else { throw .invalidHeaderValue(durationName, text) }
+        guard let seconds = Int(text), (15...60).contains(seconds) else {
+            throw .invalidHeaderValue(durationName, text)
+        }
         return .seconds(seconds)
     }
 

@@ -32,31 +32,39 @@ extension RequestHeaders {
 
 /// Headers that ask for something this node does not do. To ignore them would be a pretended success.
 enum RefusedHeaders {
-    private static let encryption = [
-        "x-ms-encryption-key", "x-ms-encryption-key-sha256", "x-ms-encryption-algorithm", "x-ms-encryption-scope",
-        "x-ms-source-encryption-key",
-    ]
-    private static let immutability = ["x-ms-immutability-policy-until-date", "x-ms-immutability-policy-mode"]
+    private enum Kind { case encryption, immutability, legalHold, framing }
 
-    /// - Throws: 409 for customer keys and immutability, 400 for bodies in a framing that would be stored as it stands.
+    private static let kinds: [String: Kind] = [
+        "x-ms-encryption-key": .encryption, "x-ms-encryption-key-sha256": .encryption,
+        "x-ms-encryption-algorithm": .encryption, "x-ms-encryption-scope": .encryption,
+        "x-ms-source-encryption-key": .encryption, "x-ms-source-encryption-key-sha256": .encryption,
+        "x-ms-source-encryption-algorithm": .encryption,
+        "x-ms-immutability-policy-until-date": .immutability, "x-ms-immutability-policy-mode": .immutability,
+        "x-ms-legal-hold": .legalHold,
+        "x-ms-structured-body": .framing, "x-ms-structured-content-length": .framing,
+    ]
+    /// The shortest of these names: most headers are out after one comparison.
+    private static let shortest = kinds.keys.map(\.utf8.count).min() ?? 0
+
+    /// - Throws: 409 for customer keys, immutability and legal holds, 400 for bodies in a framing that would be stored as
+    ///   it stands.
     static func check(_ headers: RequestHeaders) throws(AzureError) {
-        for name in encryption where headers.has(name) {
-            throw AzureError(
-                .featureNotSupportedForAccount, message: "Customer-provided keys and encryption scopes are not supported.",
-                details: [.init("HeaderName", name)])
+        for field in headers.fields {
+            guard field.name.utf8.count >= shortest, let kind = kinds[field.name.lowercased()], headers.has(field.name)
+            else { continue }
+            switch kind {
+            case .encryption: throw refusal(field.name, "Customer-provided keys and encryption scopes")
+            case .immutability: throw refusal(field.name, "Immutability policies")
+            case .legalHold:
+                if try headers.boolean(field.name) == true { throw refusal(field.name, "Legal holds") }
+            case .framing: throw .unsupportedHeader(field.name, field.value)
+            }
         }
-        for name in immutability where headers.has(name) {
-            throw AzureError(
-                .featureNotSupportedForAccount, message: "Immutability policies are not supported.",
-                details: [.init("HeaderName", name)])
-        }
-        if try headers.boolean("x-ms-legal-hold") == true {
-            throw AzureError(
-                .featureNotSupportedForAccount, message: "Legal holds are not supported.",
-                details: [.init("HeaderName", "x-ms-legal-hold")])
-        }
-        for name in ["x-ms-structured-body", "x-ms-structured-content-length"] {
-            if let value = headers[name] { throw .unsupportedHeader(name, value) }
-        }
+    }
+
+    private static func refusal(_ name: String, _ feature: String) -> AzureError {
+        AzureError(
+            .featureNotSupportedForAccount, message: "\(feature) are not supported.",
+            details: [.init("HeaderName", name)])
     }
 }

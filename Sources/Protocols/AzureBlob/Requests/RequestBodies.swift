@@ -2,8 +2,8 @@ import AzureWire
 import Checksums
 import Crypto
 import HTTPExchange
-import Namespace
 import NIOCore
+import Namespace
 import StorageModel
 
 enum BodyChecksums {

@@ -40,7 +40,8 @@ package struct Addressing: Sendable {
         let isSecondary = account?.hasSuffix(Self.secondary) ?? false
         if isSecondary { account = account.map { String($0.dropLast(Self.secondary.count)) } }
         return Target(
-            account: account, isSecondary: isSecondary, style: style, resource: try Self.resource(path), rawPath: rawPath)
+            account: account, isSecondary: isSecondary, style: style, resource: try Self.resource(path),
+            rawPath: rawPath)
     }
 
     private static func resource(_ path: RawResourcePath) throws(AzureError) -> Target.Resource {

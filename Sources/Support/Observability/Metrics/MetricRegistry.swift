@@ -58,7 +58,7 @@ package final class MetricRegistry: Sendable {
 
     /// A value that is read whenever the metrics are. A later call with the same labels takes its place.
     package func gauge(_ name: MetricName, _ labels: [MetricLabel] = [], read: @escaping @Sendable () -> Double) {
-        precondition(name.kind == .gauge, "\(name.text) is no gauge")
+        precondition(name.kind != .histogram, "a reading is one number")
         families.withLock { families in
             families[name.text, default: Family(name: name)].instruments[Self.render(labels)] = .gauge(read)
         }

@@ -31,7 +31,9 @@ extension ExtentContract {
             },
             ExtentContractCase("pieces of every shape make the same body") { store, _ in
                 let bytes = patternBytes(seed: 7, count: 1_300_007)
-                let shapes: [[Int]] = [[1 << 20], [262_144], [262_143, 1], [1, 65_535, 3], [4096], [999], [2_000_000]]
+                let shapes: [[Int]] = [
+                    [1 << 20], [262_144], [262_143, 1], [1, 65_535, 3], [4096], [999], [2_000_000],
+                ]
                 for pieces in shapes {
                     for isLengthKnown in [true, false] {
                         let extents = try await store.store(bytes, pieces: pieces, isLengthKnown: isLengthKnown)

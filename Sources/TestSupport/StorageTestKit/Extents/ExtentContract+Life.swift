@@ -121,10 +121,18 @@ extension ExtentContract {
                 await store.close()
                 await store.close()
                 let attempts: [(String, () async throws(StorageFailure) -> Void)] = [
-                    ("openSink", { () async throws(StorageFailure) in _ = try await store.openSink(expectedLength: 1, observer: nil) }),
+                    (
+                        "openSink",
+                        { () async throws(StorageFailure) in
+                            _ = try await store.openSink(expectedLength: 1, observer: nil)
+                        }
+                    ),
                     ("append", { () async throws(StorageFailure) in try await sink.append(ByteBuffer(bytes: [1])) }),
                     ("seal", { () async throws(StorageFailure) in _ = try await sink.seal() }),
-                    ("spans", { () async throws(StorageFailure) in _ = try await store.spans(of: extent, range: 0..<1) }),
+                    (
+                        "spans",
+                        { () async throws(StorageFailure) in _ = try await store.spans(of: extent, range: 0..<1) }
+                    ),
                     ("read", { () async throws(StorageFailure) in _ = try await store.read(extent, range: 0..<1) }),
                     ("free", { () async throws(StorageFailure) in try await store.free([extent]) }),
                     ("closedGroups", { () async throws(StorageFailure) in _ = try await store.closedGroups() }),
@@ -168,7 +176,8 @@ extension ExtentContract {
         var numbers = SeededNumbers(seed: seed)
         var bodies: [(bytes: [UInt8], extents: [Extent])] = []
         for index in 0..<30 {
-            let bytes = patternBytes(seed: seed * 1000 + UInt64(index), count: Int.random(in: 1...90_000, using: &numbers))
+            let bytes = patternBytes(
+                seed: seed * 1000 + UInt64(index), count: Int.random(in: 1...90_000, using: &numbers))
             bodies.append((bytes, try await store.store(bytes, isLengthKnown: index % 2 == 0)))
         }
         let usedAfter = store.usage().usedBytes

@@ -1,5 +1,5 @@
-package import Extents
 import Checksums
+package import Extents
 package import NIOCore
 package import StorageModel
 

@@ -75,7 +75,8 @@ final class InMemoryTransaction: MetadataTransaction {
     private func check(_ key: [UInt8], _ value: [UInt8] = [], _ offsets: [Int] = []) {
         precondition(!key.isEmpty && key.count <= 4_096 && key[0] != 0, "a key that the seam does not allow")
         precondition(value.count <= 8 << 20, "a value that the seam does not allow")
-        precondition(offsets.allSatisfy { $0 >= 0 && $0 + 8 <= value.count }, "a version's place is outside of the value")
+        precondition(
+            offsets.allSatisfy { $0 >= 0 && $0 + 8 <= value.count }, "a version's place is outside of the value")
     }
 
     /// The keys that end up different, or written with what they had, when `mutations` run one after the other.
@@ -99,7 +100,8 @@ final class InMemoryTransaction: MetadataTransaction {
                 changes.updateValue(nil, forKey: key)
             case .deleteRange(let range):
                 for key in changes.keys where range.contains(key) { changes.updateValue(nil, forKey: key) }
-                for entry in entries.all[entries.firstIndex(from: range.lower)..<entries.firstIndex(from: range.upper)] {
+                for entry in entries.all[entries.firstIndex(from: range.lower)..<entries.firstIndex(from: range.upper)]
+                {
                     changes.updateValue(nil, forKey: entry.key)
                 }
             case .add(let key, let delta):

@@ -33,7 +33,9 @@ extension MetadataContract {
     static var entryCases: [MetadataContractCase] {
         [
             MetadataContractCase("keys are ordered as unsigned bytes") { store, _ in
-                let keys: [[UInt8]] = [[1], [1, 0], [1, 0, 0], [1, 255], [2], [127, 5], [128], [200, 0], [255], [255, 255, 254]]
+                let keys: [[UInt8]] = [
+                    [1], [1, 0], [1, 0, 0], [1, 255], [2], [127, 5], [128], [200, 0], [255], [255, 255, 254],
+                ]
                 var numbers = SeededNumbers(seed: 1)
                 for key in keys.shuffled(using: &numbers) {
                     _ = try await store.transact { (transaction) throws(StorageFailure) in transaction.set(key, key) }
@@ -100,7 +102,8 @@ extension MetadataContract {
                 }
                 try requireEqual(try await store.all().count, 3, "entries")
                 try requireEqual(try await store.all(KeyRange(from: key("a"), to: key("a"))).count, 0, "an empty range")
-                try requireEqual(try await store.all(KeyRange(from: key("b"), to: key("a"))).count, 0, "an inverted range")
+                try requireEqual(
+                    try await store.all(KeyRange(from: key("b"), to: key("a"))).count, 0, "an inverted range")
             },
             MetadataContractCase("a body that throws leaves nothing, and its error arrives") { store, _ in
                 do {

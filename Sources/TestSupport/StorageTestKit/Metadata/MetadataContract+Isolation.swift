@@ -49,14 +49,16 @@ extension MetadataContract {
         let getAbsent: Look = { (transaction) throws(StorageFailure) in _ = try transaction.get(key("e")) }
         return [
             conflictCase("a key that was read and changed conflicts", conflicts: true, look: getD, change: sets("d")),
-            conflictCase("a key that was read and deleted conflicts", conflicts: true, look: getD, change: deletes("d")),
+            conflictCase(
+                "a key that was read and deleted conflicts", conflicts: true, look: getD, change: deletes("d")),
             conflictCase("a key that was read and added to conflicts", conflicts: true, look: getD) {
                 $0.add(key("d"), 1)
             },
             conflictCase("a key that was read and range-deleted conflicts", conflicts: true, look: getD) {
                 $0.delete(KeyRange(from: key("c"), to: key("e")))
             },
-            conflictCase("a key that was absent and created conflicts", conflicts: true, look: getAbsent, change: sets("e")),
+            conflictCase(
+                "a key that was absent and created conflicts", conflicts: true, look: getAbsent, change: sets("e")),
             conflictCase("a neighbour of a key that was read does not conflict", conflicts: false, look: getD) {
                 $0.set(key("c"), [])
                 $0.set(key("d\u{0}"), [])
@@ -67,7 +69,8 @@ extension MetadataContract {
             } change: {
                 $0.set(key("d"), [])
             },
-            conflictCase("blind writes of one key do not conflict", conflicts: false) { (transaction) throws(StorageFailure) in
+            conflictCase("blind writes of one key do not conflict", conflicts: false) {
+                (transaction) throws(StorageFailure) in
                 transaction.set(key("blind"), key("first"))
                 transaction.delete(KeyRange(from: key("p"), to: key("q")))
             } change: {
@@ -80,7 +83,9 @@ extension MetadataContract {
     private static var rangeConflicts: [MetadataContractCase] {
         var cases: [MetadataContractCase] = []
         for (direction, look) in [("up", wholeRange), ("down", wholeRangeBackward)] {
-            for (place, name) in [("at the start", "b"), ("in a gap", "e"), ("at the end", "hz"), ("over an entry", "f")] {
+            for (place, name) in [
+                ("at the start", "b"), ("in a gap", "e"), ("at the end", "hz"), ("over an entry", "f"),
+            ] {
                 cases.append(
                     conflictCase(
                         "a write \(place) of a range read \(direction) conflicts", conflicts: true, look: look,
@@ -94,9 +99,11 @@ extension MetadataContract {
             }
             cases.append(
                 conflictCase(
-                    "a deletion in a range read \(direction) conflicts", conflicts: true, look: look, change: deletes("h")))
+                    "a deletion in a range read \(direction) conflicts", conflicts: true, look: look,
+                    change: deletes("h")))
             cases.append(
-                conflictCase("a range deletion across a range read \(direction) conflicts", conflicts: true, look: look) {
+                conflictCase("a range deletion across a range read \(direction) conflicts", conflicts: true, look: look)
+                {
                     $0.delete(KeyRange(from: key("g"), to: key("z")))
                 })
             cases.append(
@@ -108,7 +115,8 @@ extension MetadataContract {
             _ = try transaction.cursor(in: KeyRange(from: key("d1"), to: key("d9"))).next()
         }
         cases.append(
-            conflictCase("a write into an empty range conflicts", conflicts: true, look: emptyRange, change: sets("d5")))
+            conflictCase("a write into an empty range conflicts", conflicts: true, look: emptyRange, change: sets("d5"))
+        )
         return cases
     }
 
@@ -140,11 +148,14 @@ extension MetadataContract {
         ]
         return table.flatMap { name, look, inside, outside in
             inside.map {
-                conflictCase("after \(name), a write at \($0.debugDescription) conflicts", conflicts: true, look: look, change: sets($0))
+                conflictCase(
+                    "after \(name), a write at \($0.debugDescription) conflicts", conflicts: true, look: look,
+                    change: sets($0))
             }
                 + outside.map {
                     conflictCase(
-                        "after \(name), a write at \($0.debugDescription) does not conflict", conflicts: false, look: look,
+                        "after \(name), a write at \($0.debugDescription) does not conflict", conflicts: false,
+                        look: look,
                         change: sets($0))
                 }
         }
@@ -174,7 +185,9 @@ extension MetadataContract {
                 @Sendable func leave(_ mine: String, _ other: String, _ transaction: any MetadataTransaction)
                     throws(StorageFailure) -> Bool
                 {
-                    guard try transaction.get(key(mine)) != nil, try transaction.get(key(other)) != nil else { return false }
+                    guard try transaction.get(key(mine)) != nil, try transaction.get(key(other)) != nil else {
+                        return false
+                    }
                     return true
                 }
                 let (first, _) = try await MetadataInterleaving.transact(store) {
@@ -236,7 +249,9 @@ extension MetadataContract {
                     let one: [UInt8]? = key("1")
                     try requireEqual(found, [one, one, one, one, one, nil, nil], "the old state")
                     try requireEqual(try await store.all().map(\.value), ["2", "2", "2"].map(key), "the new state")
-                    _ = try await store.transact { (transaction) throws(StorageFailure) in transaction.delete(everything) }
+                    _ = try await store.transact { (transaction) throws(StorageFailure) in
+                        transaction.delete(everything)
+                    }
                 }
             },
             MetadataContractCase("pairs that change together are never seen apart") { store, _ in

@@ -15,7 +15,8 @@ extension MetadataContract {
                 let reopened = try await fixture.open()
                 let after = try await reopened.all()
                 await reopened.close()
-                try require(before == after && before.count == 401, "\(before.count) entries before, \(after.count) after")
+                try require(
+                    before == after && before.count == 401, "\(before.count) entries before, \(after.count) after")
             },
             MetadataContractCase("a closed store refuses, and closing twice is harmless") { store, _ in
                 try await store.put([("a", "1")])
@@ -83,7 +84,8 @@ extension MetadataContract {
                 try requireEqual(Int64(log.count), commits, "entries of the log and its counter")
                 let last = log.last.map { Array($0.key.dropFirst(4)) } ?? []
                 try require(
-                    version.map { last.lexicographicallyPrecedes($0.bytes) } ?? false, "the copy goes on from its last version")
+                    version.map { last.lexicographicallyPrecedes($0.bytes) } ?? false,
+                    "the copy goes on from its last version")
                 try requireEqual(try await store.get("own"), nil, "what was written to the copy, in the store")
             },
             MetadataContractCase("a checkpoint does not write into what exists") { store, fixture in

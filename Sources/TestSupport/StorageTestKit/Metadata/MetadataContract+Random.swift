@@ -117,7 +117,9 @@ private struct DictionaryModel {
             case .get(let key):
                 return values[key].map { [MetadataEntry(key: key, value: $0)] } ?? []
             case .walk(let range, let start, let upward, let steps):
-                var entries = values.filter { range.contains($0.key) }.map { MetadataEntry(key: $0.key, value: $0.value) }
+                var entries = values.filter { range.contains($0.key) }.map {
+                    MetadataEntry(key: $0.key, value: $0.value)
+                }
                 entries.sort { $0.key.lexicographicallyPrecedes($1.key) }
                 if !upward { entries.reverse() }
                 if let start {
@@ -209,7 +211,8 @@ extension MetadataContract {
             let candidates = states.filter { $0.version >= event.newestBefore && $0.version <= event.newestAfter }
             try require(
                 candidates.contains { $0.model.look(event.plan.looks) == event.seen },
-                "seed \(seed): a read between \(event.newestBefore) and \(event.newestAfter) saw no state of the history")
+                "seed \(seed): a read between \(event.newestBefore) and \(event.newestAfter) saw no state of the history"
+            )
         }
     }
 

@@ -17,7 +17,8 @@ extension MetadataContract {
                 }
                 guard let version = committed.version else { throw ContractViolation("no version") }
                 try requireEqual(
-                    try await store.get("value"), key("<") + version.bytes + key("|") + version.bytes + key(">"), "value")
+                    try await store.get("value"), key("<") + version.bytes + key("|") + version.bytes + key(">"),
+                    "value")
                 try requireEqual(
                     try await store.all(KeyRange(prefix: key("log/"))),
                     [MetadataEntry(key: key("log/") + version.bytes + key("/end"), value: version.bytes)], "log")
@@ -114,6 +115,17 @@ extension MetadataContract {
                 ]
                 try requireEqual(
                     try await store.all(), expected.map { MetadataEntry(key: $0.0, value: $0.1) }, "entries")
+            },
+            MetadataContractCase("add builds on the deletion of many keys, too") { store, _ in
+                try await store.put((0..<200).map { ("r/\(100 + $0)", "xxxxxxxx") })
+                _ = try await store.transact { (transaction) throws(StorageFailure) in
+                    transaction.add(key("r/000"), 5)
+                    transaction.set(key("r/001"), key("text"))
+                    transaction.delete(KeyRange(prefix: key("r/")))
+                    transaction.add(key("r/150"), 4)
+                }
+                try requireEqual(
+                    try await store.all(), [MetadataEntry(key: key("r/150"), value: CounterValue.encode(4))], "entries")
             },
             MetadataContractCase("concurrent adds never conflict and come out exact") { store, _ in
                 let bodies = Locked(0)
