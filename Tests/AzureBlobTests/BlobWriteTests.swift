@@ -90,9 +90,10 @@ import Testing
                 "FeatureNotSupportedForAccount"
             ),
             ([("x-ms-blob-type", "BlockBlob"), ("x-ms-legal-hold", "true")], 409, "FeatureNotSupportedForAccount"),
+            ([("x-ms-blob-type", "BlockBlob"), ("x-ms-structured-body", "XSM/2.0")], 400, "UnsupportedHeader"),
             (
                 [("x-ms-blob-type", "BlockBlob"), ("x-ms-structured-body", "XSM/1.0; properties=crc64")], 400,
-                "UnsupportedHeader"
+                "MissingRequiredHeader"
             ),
             ([("x-ms-blob-type", "BlockBlob"), ("x-ms-lease-id", "x")], 400, "InvalidHeaderValue"),
             ([("x-ms-blob-type", "BlockBlob"), ("If-Match", "\"a\", \"b\"")], 400, "InvalidHeaderValue"),

@@ -113,14 +113,11 @@ import Testing
         #expect(await fixture.send(.GET, "\(Self.list)&showonly=files&unknown=x").status == 200)
     }
 
-    @Test func startFrom() async throws {
+    @Test(arguments: ["2023-11-03", "2026-02-06"]) func startFrom(version: String) async throws {
         let fixture = try await fixture(["a", "b", "c"])
-        #expect(
-            await fixture.send(.GET, "\(Self.list)&startFrom=b", version: "2026-02-06").elements("Name") == ["b", "c"])
-        #expect(
-            await fixture.send(.GET, "\(Self.list)&startFrom=b", version: "2023-11-03").elements("Name") == [
-                "a", "b", "c",
-            ])
+        let reply = await fixture.send(.GET, "\(Self.list)&startFrom=b", version: version)
+        #expect(reply.elements("Name") == ["b", "c"])
+        #expect(await fixture.send(.GET, "\(Self.list)&startFrom=").elements("Name") == ["a", "b", "c"])
     }
 
     // MARK: Find

@@ -9,16 +9,16 @@ import Testing
 @Suite struct ServiceTests {
     @Test func everyAnswerCarriesItsIDs() async throws {
         let fixture = try await Fixture.withContainer()
-        let id = [("x-ms-client-request-id", "client-1")]
+        let id = [("x-ms-client-request-id", "client 1")]
         for reply in [
             await fixture.send(.GET, "/?comp=list", id), await fixture.send(.GET, "/box/none", id),
             await fixture.send(.HEAD, "/box/none", id), await fixture.send(.GET, "/?comp=list", id, signing: .none),
             await fixture.send(.GET, "/?comp=what", id), await fixture.send(.OPTIONS, "/", id, signing: .none),
         ] {
             #expect(reply["x-ms-request-id"] == "11111111-2222-4333-8444-555555555555")
-            #expect(reply["x-ms-client-request-id"] == "client-1")
+            #expect(reply["x-ms-client-request-id"] == "client 1")
             #expect(reply["x-ms-version"] == "2023-11-03")
-            #expect(reply.audit.clientRequestID == "client-1")
+            #expect(reply.audit.clientRequestID == "client 1")
         }
         #expect(
             await fixture.send(.GET, "/?comp=list", [("x-ms-client-request-id", String(repeating: "a", count: 1025))])[
@@ -134,13 +134,16 @@ import Testing
         ("PUT", "/box/a?comp=metadata", "SetBlobMetadata", "StorageWrite"),
         ("DELETE", "/box/a", "DeleteBlob", "StorageDelete"),
         ("DELETE", "/box?restype=container", "DeleteContainer", "StorageDelete"),
+        ("PUT", "/box/a?comp=lease", "AcquireBlobLease", "StorageWrite"),
+        ("PUT", "/box?restype=container&comp=lease", "AcquireContainerLease", "StorageWrite"),
         ("GET", "/?comp=list", "ListContainers", "StorageRead"),
         ("GET", "/box?restype=container&comp=list", "ListBlobs", "StorageRead"),
     ])
     func audit(method: String, path: String, operation: String, category: String) async throws {
         let fixture = try await Fixture.withContainer()
         await fixture.put("a", "x")
-        let reply = await fixture.send(HTTPMethod(rawValue: method), path)
+        let lease = [("x-ms-lease-action", "acquire"), ("x-ms-lease-duration", "15")]
+        let reply = await fixture.send(HTTPMethod(rawValue: method), path, path.contains("comp=lease") ? lease : [])
         #expect(reply.audit.operationName == operation)
         #expect(reply.audit.category.rawValue == category)
         #expect(reply.audit.statusText == "Success")

@@ -18,6 +18,8 @@ final class RawClient: Sendable {
     private struct Inbox: Sendable {
         var bytes = ByteBuffer()
         var hasEnded = false
+        /// Counts what has happened, so that nothing that happens between a look and a wait is missed.
+        var events = 0
         var waiter: CheckedContinuation<Void, Never>?
     }
 
@@ -40,6 +42,7 @@ final class RawClient: Sendable {
             var waiter: CheckedContinuation<Void, Never>?
             inbox.withLock { inbox in
                 change(&inbox)
+                inbox.events += 1
                 waiter = inbox.waiter
                 inbox.waiter = nil
             }
@@ -95,28 +98,32 @@ final class RawClient: Sendable {
     /// - Throws: `ConnectionEnded` when the node closes first.
     func answer(toHead: Bool = false) async throws -> Answer {
         while true {
-            let (answer, hasEnded) = inbox.withLock { inbox in
-                (Self.parse(&inbox.bytes, toHead: toHead), inbox.hasEnded)
+            let (answer, hasEnded, events) = inbox.withLock { inbox in
+                (Self.parse(&inbox.bytes, toHead: toHead), inbox.hasEnded, inbox.events)
             }
             if let answer { return answer }
             guard !hasEnded else { throw ConnectionEnded() }
-            await change()
+            await change(after: events)
         }
     }
 
     /// Everything until the node closes.
     func rest() async -> [UInt8] {
-        while !inbox.withLock({ $0.hasEnded }) { await change() }
+        while true {
+            let (hasEnded, events) = inbox.withLock { ($0.hasEnded, $0.events) }
+            if hasEnded { break }
+            await change(after: events)
+        }
         return inbox.withLock { Array($0.bytes.readableBytesView) }
     }
 
     /// True when the node has closed and nothing is left to read.
     func hasEnded() async -> Bool { await rest().isEmpty }
 
-    private func change() async {
+    private func change(after events: Int) async {
         await withCheckedContinuation { continuation in
             let isLate = inbox.withLock { inbox in
-                if inbox.hasEnded { return true }
+                if inbox.events != events { return true }
                 inbox.waiter = continuation
                 return false
             }

@@ -4,8 +4,8 @@ import StorageModel
 import StorageTestKit
 import Testing
 
-/// Transactions of several writers that leave traces by which any copy of the store can be judged: each commit appends to
-/// a log under its own version, says in it which key it set, and counts itself.
+/// Transactions of several writers that leave traces by which any copy of the store can be judged: each commit
+/// appends to a log under its own version, says in it which key it set, and counts itself.
 enum StoreHistory {
     static let log = Array("log/".utf8)
     static let count = Array("count".utf8)

@@ -1,7 +1,8 @@
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Which operation changes what: ETag, Last-Modified, creation time, tier; and tiers with their rehydration.
 @Suite struct AttributeTests {
@@ -15,8 +16,12 @@ import Testing
     }
 
     static let changes = [
-        Change(description: "Put Blob", isWrite: true) { fixture throws(StorageFailure) in try await fixture.put("a", [2]) },
-        Change(description: "Put Block List", isWrite: true) { fixture throws(StorageFailure) in try await fixture.commit("a", []) },
+        Change(description: "Put Blob", isWrite: true) { fixture throws(StorageFailure) in
+            try await fixture.put("a", [2])
+        },
+        Change(description: "Put Block List", isWrite: true) { fixture throws(StorageFailure) in
+            try await fixture.commit("a", [])
+        },
         Change(description: "Copy", isWrite: true) { fixture throws(StorageFailure) in
             _ = try await fixture.namespace.copyBlob(to: a, copying("source"), guard: .none)
         },
@@ -33,9 +38,12 @@ import Testing
             _ = try await fixture.namespace.setTier(a, .cool, priority: nil, guard: .none)
         },
         Change(description: "Lease", isWrite: false) { fixture throws(StorageFailure) in
-            _ = try await fixture.namespace.leaseBlob(a, .acquire(duration: .seconds(15), proposed: nil), conditions: .none)
+            _ = try await fixture.namespace.leaseBlob(
+                a, .acquire(duration: .seconds(15), proposed: nil), conditions: .none)
         },
-        Change(description: "Put Block", isWrite: false) { fixture throws(StorageFailure) in try await fixture.stage("a", "AAAA", [2]) },
+        Change(description: "Put Block", isWrite: false) { fixture throws(StorageFailure) in
+            try await fixture.stage("a", "AAAA", [2])
+        },
     ]
 
     @Test(arguments: changes) func versions(change: Change) async throws {
@@ -66,7 +74,11 @@ import Testing
             let fixture = try await Fixture.started()
             try await fixture.put("source", [3])
             if staged { try await fixture.stage("a", "AAAA", [1]) }
-            if creating { try await change.run(fixture) } else { await expect(.blobNotFound) { try await change.run(fixture) } }
+            if creating {
+                try await change.run(fixture)
+            } else {
+                await expect(.blobNotFound) { try await change.run(fixture) }
+            }
         }
         let fixture = NamespaceFixture()
         await expect(.containerNotFound) { try await change.run(fixture) }
@@ -76,7 +88,8 @@ import Testing
     @Test func overwritingClears() async throws {
         let fixture = try await Fixture.started()
         let full = BlobAttributes(
-            headers: ContentHeaders(contentType: "x/y", cacheControl: "c", contentMD5: [UInt8](repeating: 1, count: 16)),
+            headers: ContentHeaders(
+                contentType: "x/y", cacheControl: "c", contentMD5: [UInt8](repeating: 1, count: 16)),
             metadata: Fixture.metadata(("k", "v")), tags: Fixture.tags(("t", "1")), tier: .cool)
         for way in 0..<2 {
             try await fixture.put("a", [1], attributes: full)
@@ -134,7 +147,10 @@ import Testing
                 ("get", { _ = try await fixture.get("a") }),
                 ("range", { _ = try await fixture.get("a", range: RangeRequest(first: 1, last: 2)) }),
                 ("metadata", { _ = try await fixture.namespace.setMetadata(Self.a, .empty, guard: .none) }),
-                ("properties", { _ = try await fixture.namespace.setProperties(Self.a, ContentHeaders(), guard: .none) }),
+                (
+                    "properties",
+                    { _ = try await fixture.namespace.setProperties(Self.a, ContentHeaders(), guard: .none) }
+                ),
                 ("put", { try await fixture.put("a", [1]) }),
                 ("commit", { try await fixture.commit("a", []) }),
             ]

@@ -1,12 +1,13 @@
-import Extents
 import Checksums
 import Crypto
-import NIOCore
+import Extents
 import Metadata
-@testable import Namespace
+import NIOCore
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Bytes in, the same bytes out: every shape of manifest, every kind of range, and nothing left over.
 @Suite struct BlobContentTests {
@@ -51,7 +52,9 @@ import Testing
         let fixture = try await Fixture.started()
         let bytes = Fixture.bytes(24_581)
         try await fixture.put("a", bytes)
-        let edges: [Int64] = [0, 1, 7, 8, 9, 8_191, 8_192, 8_193, 16_383, 16_384, 16_385, 24_575, 24_576, 24_580, 24_581]
+        let edges: [Int64] = [
+            0, 1, 7, 8, 9, 8_191, 8_192, 8_193, 16_383, 16_384, 16_385, 24_575, 24_576, 24_580, 24_581,
+        ]
         for first in edges {
             for last in [nil] + edges.filter({ $0 >= first }).map({ Optional($0) }) + [.max] {
                 try await Self.expectRange(RangeRequest(first: first, last: last), of: bytes, in: fixture)
@@ -61,7 +64,9 @@ import Testing
 
     static func expectRange(_ range: RangeRequest, of bytes: [UInt8], in fixture: NamespaceFixture) async throws {
         guard range.first < bytes.count else {
-            await expect(.rangeNotSatisfiable(length: Int64(bytes.count))) { _ = try await fixture.get("a", range: range) }
+            await expect(.rangeNotSatisfiable(length: Int64(bytes.count))) {
+                _ = try await fixture.get("a", range: range)
+            }
             return
         }
         let end = min(Int(range.last.map { min($0, Int64(bytes.count - 1)) + 1 } ?? Int64(bytes.count)), bytes.count)
@@ -93,6 +98,25 @@ import Testing
         let reading = try await fixture.namespace.openBlob(
             Fixture.blob("a"), range: RangeRequest(first: 99, last: nil), ifRange: .version(nil), guard: .none)
         #expect(try await Fixture.pull(reading.body) == bytes)
+    }
+
+    @Test(arguments: [10, 50, 9_000]) func bytesOfAtMost(length: Int) async throws {
+        let fixture = try await Fixture.started()
+        let bytes = Fixture.bytes(length)
+        try await fixture.put("a", bytes)
+        for limit in [1, 3, 8, 1_000] where limit > 1 || length < 100 {
+            let body = try await fixture.namespace.openBlob(
+                Fixture.blob("a"), range: RangeRequest(first: 2, last: nil), ifRange: nil, guard: .none
+            ).body
+            var found: [UInt8] = []
+            while let piece = try await body.nextBytes(atMost: limit) {
+                #expect(piece.readableBytes > 0 && (length <= 16 || piece.readableBytes <= limit))
+                found += piece.readableBytesView
+            }
+            body.close()
+            #expect(found == Array(bytes.dropFirst(2)), "at most \(limit)")
+        }
+        try await fixture.expectNothingLeft(deleting: ["a"])
     }
 
     @Test func collectHasALimit() async throws {

@@ -1,9 +1,10 @@
 import Extents
 import Metadata
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Staging and committing blocks.
 @Suite struct BlockTests {
@@ -55,7 +56,10 @@ import Testing
             ([Self.entry(.committed, "C___")], only), ([Self.entry(.uncommitted, "C___")], nil),
             ([Self.entry(.committed, "U___")], nil), ([Self.entry(.latest, "U___")], only),
             ([Self.entry(.latest, "none")], nil), ([], []),
-            ([Self.entry(.committed, "X___"), Self.entry(.uncommitted, "X___"), Self.entry(.committed, "X___")], old + new + old),
+            (
+                [Self.entry(.committed, "X___"), Self.entry(.uncommitted, "X___"), Self.entry(.committed, "X___")],
+                old + new + old
+            ),
         ]
         for (list, expected) in rows {
             try await begin()
@@ -68,7 +72,9 @@ import Testing
             }
             try await fixture.commit("a", list)
             #expect(try await fixture.get("a") == expected)
-            #expect(try await Self.listing(fixture, .uncommitted).uncommitted.isEmpty, "blocks that a commit leaves out are dropped")
+            #expect(
+                try await Self.listing(fixture, .uncommitted).uncommitted.isEmpty,
+                "blocks that a commit leaves out are dropped")
             #expect(try await fixture.check().findings.isEmpty)
         }
         try await fixture.expectNothingLeft(deleting: ["a"])

@@ -1,7 +1,8 @@
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// One record per commit that anybody can see, in the commit's own transaction.
 @Suite struct ChangeLogTests {

@@ -1,7 +1,8 @@
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// "Specifying conditional headers for Blob service operations": which combinations let a read or a write pass.
 @Suite struct ConditionTableTests {
@@ -122,7 +123,9 @@ import Testing
         Write(description: "Set Tags") { fixture, held throws(StorageFailure) in
             try await fixture.namespace.setTags(a, .empty, guard: held)
         },
-        Write(description: "Delete") { fixture, held throws(StorageFailure) in try await fixture.delete("a", guard: held) },
+        Write(description: "Delete") { fixture, held throws(StorageFailure) in
+            try await fixture.delete("a", guard: held)
+        },
     ]
 
     @Test(arguments: writes) func writesOntoWhatIsThere(write: Write) async throws {
@@ -142,17 +145,36 @@ import Testing
     static let no = TagFilter.compare(key: "k", .notEqual, value: "v")
 
     /// Conditions with a star, on tags, and on a blob that is missing or only staged.
-    static let special: [(String, Conditions, onExisting: (creating: Result, other: Result), onMissing: (creating: Result, other: Result))] = [
-        ("none", .none, (.passes, .passes), (.passes, .notFound)),
-        ("If-Match *", Conditions(ifMatch: .any), (.passes, .passes), (.preconditionFailed, .preconditionFailed)),
-        ("If-Match value", Conditions(ifMatch: .versions([])), (.preconditionFailed, .preconditionFailed), (.preconditionFailed, .preconditionFailed)),
-        ("If-None-Match *", Conditions(ifNoneMatch: .any), (.alreadyExists, .preconditionFailed), (.passes, .notFound)),
-        ("If-None-Match value", Conditions(ifNoneMatch: .versions([])), (.passes, .passes), (.passes, .notFound)),
-        ("dates", Conditions(ifModifiedSince: Timestamp(seconds: 1 << 33)), (.preconditionFailed, .preconditionFailed), (.passes, .notFound)),
-        ("dates", Conditions(ifUnmodifiedSince: Timestamp(seconds: 1)), (.preconditionFailed, .preconditionFailed), (.passes, .notFound)),
-        ("tags hold", Conditions(ifTags: yes), (.passes, .passes), (.preconditionFailed, .notFound)),
-        ("tags fail", Conditions(ifTags: no), (.preconditionFailed, .preconditionFailed), (.preconditionFailed, .notFound)),
-    ]
+    static let special:
+        [(
+            String, Conditions, onExisting: (creating: Result, other: Result),
+            onMissing: (creating: Result, other: Result)
+        )] = [
+            ("none", .none, (.passes, .passes), (.passes, .notFound)),
+            ("If-Match *", Conditions(ifMatch: .any), (.passes, .passes), (.preconditionFailed, .preconditionFailed)),
+            (
+                "If-Match value", Conditions(ifMatch: .versions([])), (.preconditionFailed, .preconditionFailed),
+                (.preconditionFailed, .preconditionFailed)
+            ),
+            (
+                "If-None-Match *", Conditions(ifNoneMatch: .any), (.alreadyExists, .preconditionFailed),
+                (.passes, .notFound)
+            ),
+            ("If-None-Match value", Conditions(ifNoneMatch: .versions([])), (.passes, .passes), (.passes, .notFound)),
+            (
+                "dates", Conditions(ifModifiedSince: Timestamp(seconds: 1 << 33)),
+                (.preconditionFailed, .preconditionFailed), (.passes, .notFound)
+            ),
+            (
+                "dates", Conditions(ifUnmodifiedSince: Timestamp(seconds: 1)),
+                (.preconditionFailed, .preconditionFailed), (.passes, .notFound)
+            ),
+            ("tags hold", Conditions(ifTags: yes), (.passes, .passes), (.preconditionFailed, .notFound)),
+            (
+                "tags fail", Conditions(ifTags: no), (.preconditionFailed, .preconditionFailed),
+                (.preconditionFailed, .notFound)
+            ),
+        ]
 
     @Test(arguments: writes) func specialConditions(write: Write) async throws {
         for (name, conditions, onExisting, onMissing) in Self.special {
@@ -188,12 +210,14 @@ import Testing
         for (filter, expected) in [(Self.yes, Result.passes), (Self.no, .preconditionFailed)] {
             let held = Guard(conditions: Conditions(ifTags: filter))
             #expect(await Self.result { _ = try await fixture.get("a", guard: held) } == expected)
-            #expect(await Self.result {
-                _ = try await fixture.namespace.blockList(Self.a, kind: .all, guard: held)
-            } == expected)
-            #expect(await Self.result {
-                _ = try await fixture.namespace.setTier(Self.a, .cool, priority: nil, guard: held)
-            } == expected)
+            #expect(
+                await Self.result {
+                    _ = try await fixture.namespace.blockList(Self.a, kind: .all, guard: held)
+                } == expected)
+            #expect(
+                await Self.result {
+                    _ = try await fixture.namespace.setTier(Self.a, .cool, priority: nil, guard: held)
+                } == expected)
         }
     }
 
@@ -234,16 +258,20 @@ import Testing
         let box = NamespaceFixture.container
         for (conditions, expected) in unmet.map({ ($0, Result.preconditionFailed) }) + met.map({ ($0, .passes) }) {
             let held = Guard(conditions: conditions)
-            #expect(await Self.result {
-                _ = try await fixture.namespace.setContainerMetadata(box, .empty, guard: held)
-            } == expected)
-            #expect(await Self.result {
-                _ = try await fixture.namespace.setContainerAccess(box, publicAccess: nil, policies: [], guard: held)
-            } == expected)
-            if expected == .preconditionFailed {
-                #expect(await Self.result {
-                    try await fixture.namespace.deleteContainer(box, guard: held)
+            #expect(
+                await Self.result {
+                    _ = try await fixture.namespace.setContainerMetadata(box, .empty, guard: held)
                 } == expected)
+            #expect(
+                await Self.result {
+                    _ = try await fixture.namespace.setContainerAccess(
+                        box, publicAccess: nil, policies: [], guard: held)
+                } == expected)
+            if expected == .preconditionFailed {
+                #expect(
+                    await Self.result {
+                        try await fixture.namespace.deleteContainer(box, guard: held)
+                    } == expected)
             }
         }
         try await fixture.namespace.deleteContainer(box, guard: Guard(conditions: met[1]))

@@ -1,9 +1,10 @@
 import Extents
 import Metadata
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 @Suite struct ContainerTests {
     typealias Fixture = NamespaceFixture

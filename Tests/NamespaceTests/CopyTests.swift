@@ -1,9 +1,10 @@
-import Extents
 import Crypto
-@testable import Namespace
+import Extents
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Copies within the node share bytes and nothing else.
 @Suite struct CopyTests {
@@ -116,10 +117,14 @@ import Testing
         let fixture = try await Fixture.started()
         try await fixture.put("source", [1])
         let writes: [(Bool, () async throws -> Void)] = [
-            (true, {
-                _ = try await fixture.namespace.leaseBlob(Self.target, .acquire(duration: .infinite, proposed: nil), conditions: .none)
-                _ = try await fixture.namespace.leaseBlob(Self.target, .breakAfter(seconds: 0), conditions: .none)
-            }),
+            (
+                true,
+                {
+                    _ = try await fixture.namespace.leaseBlob(
+                        Self.target, .acquire(duration: .infinite, proposed: nil), conditions: .none)
+                    _ = try await fixture.namespace.leaseBlob(Self.target, .breakAfter(seconds: 0), conditions: .none)
+                }
+            ),
             (true, { try await fixture.stage("target", "AAAA", [1]) }),
             (false, { _ = try await fixture.namespace.setMetadata(Self.target, .empty, guard: .none) }),
             (false, { _ = try await fixture.namespace.setProperties(Self.target, ContentHeaders(), guard: .none) }),

@@ -1,8 +1,9 @@
 import Extents
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Files and directories exclude each other, by every way in which a name can come to be.
 @Suite struct DirectoryRuleTests {
@@ -15,11 +16,15 @@ import Testing
     }
 
     static let creations = [
-        Creation(description: "Put Blob, inline") { fixture, name throws(StorageFailure) in try await fixture.put(name, [1]) },
+        Creation(description: "Put Blob, inline") { fixture, name throws(StorageFailure) in
+            try await fixture.put(name, [1])
+        },
         Creation(description: "Put Blob, in extents") { fixture, name throws(StorageFailure) in
             try await fixture.put(name, Fixture.bytes(50))
         },
-        Creation(description: "Put Blob, empty") { fixture, name throws(StorageFailure) in try await fixture.put(name, []) },
+        Creation(description: "Put Blob, empty") { fixture, name throws(StorageFailure) in
+            try await fixture.put(name, [])
+        },
         Creation(description: "Put Block List") { fixture, name throws(StorageFailure) in
             try await fixture.stage(name, "AAAA", [1])
             try await fixture.commit(name, [BlockListEntry(source: .latest, id: BlockID(text: "AAAA"))])

@@ -1,9 +1,10 @@
 import Extents
 import Metadata
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Every durable operation with its n-th backend call failing, for every n: wholly there or wholly absent, as reported,
 /// and nothing left over after a restart.
@@ -64,7 +65,10 @@ import Testing
                 try await $0.put("source", Fixture.bytes(length, salt: 6), attributes: attributes)
                 try await everything($0)
             },
-            run: { _ = try await $0.namespace.copyBlob(to: a, copying("source", tags: .copy, recordsCopy: false), guard: .none) })
+            run: {
+                _ = try await $0.namespace.copyBlob(
+                    to: a, copying("source", tags: .copy, recordsCopy: false), guard: .none)
+            })
     }
     static func slice(_ length: Int) -> Operation {
         Operation(
@@ -72,7 +76,8 @@ import Testing
             prepare: { try await $0.put("source", Fixture.bytes(length)) },
             run: {
                 _ = try await $0.namespace.putBlockFromBlob(
-                    a, id: BlockID(text: "AAAA"), source: Fixture.blob("source"), range: RangeRequest(first: 3, last: nil),
+                    a, id: BlockID(text: "AAAA"), source: Fixture.blob("source"),
+                    range: RangeRequest(first: 3, last: nil),
                     sourceConditions: .none, expectedMD5: nil, expectedCRC64: nil, lease: nil)
             })
     }
@@ -118,10 +123,14 @@ import Testing
             repeated: .containerAlreadyExists),
         Operation(
             description: "Delete Container", prepare: everything,
-            run: { try await $0.namespace.deleteContainer(Fixture.container, guard: .none) }, repeated: .containerNotFound),
+            run: { try await $0.namespace.deleteContainer(Fixture.container, guard: .none) },
+            repeated: .containerNotFound),
         Operation(
             description: "Set Container Metadata",
-            run: { _ = try await $0.namespace.setContainerMetadata(Fixture.container, Fixture.metadata(("k", "v")), guard: .none) }),
+            run: {
+                _ = try await $0.namespace.setContainerMetadata(
+                    Fixture.container, Fixture.metadata(("k", "v")), guard: .none)
+            }),
         Operation(
             description: "Expiry",
             prepare: {
@@ -221,7 +230,9 @@ import Testing
         let found = try await visible(fixture)
         #expect(found == old || found == new, comment)
         if error == nil { #expect(found == new, comment) }
-        if let error, error.code == .outOfSpace, !operation.description.hasPrefix("Reaping"), operation.description != "Expiry" {
+        if let error, error.code == .outOfSpace, !operation.description.hasPrefix("Reaping"),
+            operation.description != "Expiry"
+        {
             #expect(found == old, comment)
         }
         if leavesNothing { #expect(leaked(fixture).isEmpty, comment) }
@@ -261,7 +272,8 @@ import Testing
     /// Everything that requests can see, but for versions and times.
     private static func visible(_ fixture: NamespaceFixture) async throws -> [String] {
         var lines: [String] = []
-        let containers = try await fixture.namespace.listContainers(of: Fixture.account, prefix: "", position: nil, limit: 10)
+        let containers = try await fixture.namespace.listContainers(
+            of: Fixture.account, prefix: "", position: nil, limit: 10)
         for container in containers.containers {
             lines.append("\(container.name) \(container.metadata.entries) \(container.lease)")
             let address = ContainerAddress(account: Fixture.account, container: container.name)
@@ -271,7 +283,9 @@ import Testing
                 guard case .blob(let name, let shown) = entry else { continue }
                 let bytes = try await fixture.get(name, in: address)
                 lines.append("\(bytes.hashValue) \(bytes.count) \(shown.length)")
-                lines.append("\(shown.headers) \(shown.metadata.entries) \(shown.tags) \(String(describing: shown.tier)) \(shown.lease)")
+                lines.append(
+                    "\(shown.headers) \(shown.metadata.entries) \(shown.tags) \(String(describing: shown.tier)) \(shown.lease)"
+                )
                 let blocks = try await fixture.namespace.blockList(
                     Fixture.blob(name, in: address), kind: .all, guard: .none)
                 lines.append("\(blocks.committed) \(blocks.uncommitted)")
@@ -279,7 +293,8 @@ import Testing
         }
         for key in ["t", "u"] {
             let found = try await fixture.namespace.findBlobs(
-                of: Fixture.account, in: nil, filter: .compare(key: key, .greaterOrEqual, value: ""), position: nil, limit: 10)
+                of: Fixture.account, in: nil, filter: .compare(key: key, .greaterOrEqual, value: ""), position: nil,
+                limit: 10)
             lines.append("\(key): \(found.matches.map(\.name))")
         }
         return lines

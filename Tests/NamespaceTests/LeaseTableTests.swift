@@ -1,7 +1,8 @@
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// The state tables of "Lease Blob" and "Lease Container", cell by cell, on both kinds of subject.
 @Suite struct LeaseTableTests {
@@ -67,7 +68,9 @@ import Testing
         Row(action: "acquire B", expected: [leased(b), present, present, present, leased(b), leased(b)]),
         Row(
             action: "break 0",
-            expected: [absent, timed(.broken, 0), timed(.broken, 0), timed(.broken, 0), timed(.broken, 0), timed(.broken, 0)]),
+            expected: [
+                absent, timed(.broken, 0), timed(.broken, 0), timed(.broken, 0), timed(.broken, 0), timed(.broken, 0),
+            ]),
         Row(
             action: "break 10",
             expected: [

@@ -1,8 +1,9 @@
 import Extents
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// What leases do to other requests: "Lease Blob", the table of attempted actions and lease states.
 @Suite struct LeaseUseTests {
@@ -54,16 +55,20 @@ import Testing
                 a, id: BlockID(text: "AAAA"), source: NamespaceFixture.blob("source"), range: nil,
                 sourceConditions: .none, expectedMD5: nil, expectedCRC64: nil, lease: lease)
         },
-        Request(description: "Put Block List", rows: writeRows, endsLease: true) { fixture, lease throws(StorageFailure) in
+        Request(description: "Put Block List", rows: writeRows, endsLease: true) {
+            fixture, lease throws(StorageFailure) in
             try await fixture.commit("a", [], guard: Guard(lease: lease))
         },
-        Request(description: "Set Properties", rows: writeRows, endsLease: true) { fixture, lease throws(StorageFailure) in
+        Request(description: "Set Properties", rows: writeRows, endsLease: true) {
+            fixture, lease throws(StorageFailure) in
             _ = try await fixture.namespace.setProperties(a, ContentHeaders(), guard: Guard(lease: lease))
         },
-        Request(description: "Set Metadata", rows: writeRows, endsLease: true) { fixture, lease throws(StorageFailure) in
+        Request(description: "Set Metadata", rows: writeRows, endsLease: true) {
+            fixture, lease throws(StorageFailure) in
             _ = try await fixture.namespace.setMetadata(a, .empty, guard: Guard(lease: lease))
         },
-        Request(description: "Put Blob From URL", rows: writeRows, endsLease: true) { fixture, lease throws(StorageFailure) in
+        Request(description: "Put Blob From URL", rows: writeRows, endsLease: true) {
+            fixture, lease throws(StorageFailure) in
             try await fixture.put("source", [3])
             _ = try await fixture.namespace.copyBlob(
                 to: a, copying("source", recordsCopy: false), guard: Guard(lease: lease))
@@ -148,19 +153,31 @@ import Testing
         delete[2].1 = [.passes, missing, missing, missing, .passes, .passes]
         typealias Run = @Sendable (NamespaceFixture, LeaseID?) async throws(StorageFailure) -> Void
         let requests: [(String, [(LeaseID?, [Expected])], Run)] = [
-            ("delete", delete, { fixture, lease throws(StorageFailure) in
-                try await fixture.namespace.deleteContainer(Self.box, guard: Guard(lease: lease))
-            }),
-            ("properties", checked, { fixture, lease throws(StorageFailure) in
-                _ = try await fixture.namespace.containerProperties(Self.box, lease: lease)
-            }),
-            ("set metadata", checked, { fixture, lease throws(StorageFailure) in
-                _ = try await fixture.namespace.setContainerMetadata(Self.box, .empty, guard: Guard(lease: lease))
-            }),
-            ("set access", checked, { fixture, lease throws(StorageFailure) in
-                _ = try await fixture.namespace.setContainerAccess(
-                    Self.box, publicAccess: nil, policies: [], guard: Guard(lease: lease))
-            }),
+            (
+                "delete", delete,
+                { fixture, lease throws(StorageFailure) in
+                    try await fixture.namespace.deleteContainer(Self.box, guard: Guard(lease: lease))
+                }
+            ),
+            (
+                "properties", checked,
+                { fixture, lease throws(StorageFailure) in
+                    _ = try await fixture.namespace.containerProperties(Self.box, lease: lease)
+                }
+            ),
+            (
+                "set metadata", checked,
+                { fixture, lease throws(StorageFailure) in
+                    _ = try await fixture.namespace.setContainerMetadata(Self.box, .empty, guard: Guard(lease: lease))
+                }
+            ),
+            (
+                "set access", checked,
+                { fixture, lease throws(StorageFailure) in
+                    _ = try await fixture.namespace.setContainerAccess(
+                        Self.box, publicAccess: nil, policies: [], guard: Guard(lease: lease))
+                }
+            ),
         ]
         for (name, rows, run) in requests {
             for (lease, row) in rows {

@@ -1,7 +1,8 @@
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Listings against what a sorted array of names says, page by page.
 @Suite struct ListingTests {
@@ -84,7 +85,8 @@ import Testing
                     let expected = Self.expected(
                         committed: Self.committed, staged: includes ? Self.staged : [], prefix: prefix,
                         delimiter: delimiter)
-                    let sizes = prefix.isEmpty && includes ? Array(1...(expected.count + 1)) : [1, 2, 3, expected.count + 1]
+                    let sizes =
+                        prefix.isEmpty && includes ? Array(1...(expected.count + 1)) : [1, 2, 3, expected.count + 1]
                     for size in sizes {
                         let found = try await Self.pages(fixture, query, of: size)
                         #expect(found == expected, "prefix '\(prefix)' delimiter \(delimiter ?? "none") size \(size)")
@@ -105,7 +107,8 @@ import Testing
             }
         }
         let query = BlobListQuery(prefix: "b/", startFrom: "b/2")
-        #expect(try await Self.pages(fixture, query, of: 2) == ["blob b/2", "blob b/2.txt", "blob b/c/1", "blob b/c/d/e"])
+        #expect(
+            try await Self.pages(fixture, query, of: 2) == ["blob b/2", "blob b/2.txt", "blob b/c/1", "blob b/c/d/e"])
     }
 
     /// Between two pages the container may change: a listing goes on from the position, whatever is there.
@@ -133,7 +136,8 @@ import Testing
         try await fixture.stage("b", "AAAA", [1])
         let page = try await fixture.namespace.listBlobs(
             Fixture.container, BlobListQuery(includesUncommitted: true))
-        guard case .blob("a", let listed)? = page.entries.first, case .uncommitted("b", let on)? = page.entries.last else {
+        guard case .blob("a", let listed)? = page.entries.first, case .uncommitted("b", let on)? = page.entries.last
+        else {
             Issue.record("lists \(page.entries)")
             return
         }

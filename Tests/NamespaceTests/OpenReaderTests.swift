@@ -1,9 +1,10 @@
 import Extents
-@testable import Namespace
 import NIOCore
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// No extent is freed under an open reader, and none outlives its last holder.
 @Suite struct OpenReaderTests {
@@ -79,7 +80,9 @@ import Testing
     @Test func refusedReadsHoldNothing() async throws {
         let fixture = try await Fixture.started()
         try await fixture.put("a", Fixture.bytes(50))
-        await expect(.rangeNotSatisfiable(length: 50)) { _ = try await fixture.get("a", range: RangeRequest(first: 50, last: nil)) }
+        await expect(.rangeNotSatisfiable(length: 50)) {
+            _ = try await fixture.get("a", range: RangeRequest(first: 50, last: nil))
+        }
         await expect(.preconditionFailed) {
             _ = try await fixture.get("a", guard: Guard(conditions: Conditions(ifMatch: .versions([]))))
         }

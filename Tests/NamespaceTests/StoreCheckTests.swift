@@ -1,9 +1,10 @@
 import Extents
 import Metadata
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Damage is found, called damage and traced to its blob; it never turns into absence or other bytes.
 @Suite struct StoreCheckTests {
@@ -73,10 +74,13 @@ import Testing
             _ = try await Fixture.pull(body)
         }
         // Without looking at the bytes nothing can be found.
-        let quick = try await StoreCheck(metadata: fixture.metadata, extents: fixture.extents).run(verifiesBytes: false) { _, _ in }
+        let quick = try await StoreCheck(metadata: fixture.metadata, extents: fixture.extents).run(verifiesBytes: false)
+        { _, _ in }
         #expect(quick.findings.isEmpty && quick.bytesVerified == 0)
         let damaged = Locked<[Extent]>([])
-        let scrubbed = try await fixture.namespace.scrub(bytesPerSecond: 0) { one in damaged.withLock { $0.append(one.extent) } }
+        let scrubbed = try await fixture.namespace.scrub(bytesPerSecond: 0) { one in
+            damaged.withLock { $0.append(one.extent) }
+        }
         #expect(scrubbed.damaged.map(\.extent) == [extent] && damaged.withLock { $0 } == [extent])
     }
 
@@ -88,7 +92,9 @@ import Testing
         #expect(try await Self.findings(fixture, .damagedExtent, naming: "box/paged").count == 1)
         await expect(.damaged) { _ = try await fixture.get("paged") }
         // The other end of the blob is fine.
-        #expect(try await fixture.get("paged", range: RangeRequest(first: 0, last: 99)) == Array(Fixture.bytes(9_000)[..<100]))
+        #expect(
+            try await fixture.get("paged", range: RangeRequest(first: 0, last: 99))
+                == Array(Fixture.bytes(9_000)[..<100]))
     }
 
     @Test func corruptedStagedBlock() async throws {
@@ -149,7 +155,9 @@ import Testing
         #expect(try await !Self.findings(fixture, .brokenManifest, naming: "box/paged").isEmpty)
         #expect(try await !Self.findings(fixture, .brokenManifest, naming: "box/shared").isEmpty)
         await expect(.damaged) { _ = try await fixture.get("paged") }
-        #expect(try await fixture.get("paged", range: RangeRequest(first: 0, last: 8_191)) == Array(Fixture.bytes(9_000)[..<8_192]))
+        #expect(
+            try await fixture.get("paged", range: RangeRequest(first: 0, last: 8_191))
+                == Array(Fixture.bytes(9_000)[..<8_192]))
     }
 
     @Test func firstPageMissing() async throws {

@@ -1,7 +1,8 @@
-@testable import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+
+@testable import Namespace
 
 /// Tags and the search by them.
 @Suite struct TagTests {
@@ -54,12 +55,16 @@ import Testing
                 let filter = TagFilter.compare(key: "colour", comparison, value: value)
                 let expected = all.filter { holds($0.tags["colour"] ?? "", value) }.map(\.name).sorted()
                 for page in [1, 2, 100] {
-                    #expect(try await Self.find(fixture, filter, page: page).sorted() == expected, "\(comparison) '\(value)'")
+                    #expect(
+                        try await Self.find(fixture, filter, page: page).sorted() == expected,
+                        "\(comparison) '\(value)'")
                 }
                 let both = TagFilter.and(filter, .compare(key: "size", .greaterOrEqual, value: "1"))
                 #expect(
                     try await Self.find(fixture, both).sorted()
-                        == all.filter { holds($0.tags["colour"] ?? "", value) && ($0.tags["size"] ?? "") >= "1" }.map(\.name).sorted())
+                        == all.filter { holds($0.tags["colour"] ?? "", value) && ($0.tags["size"] ?? "") >= "1" }.map(
+                            \.name
+                        ).sorted())
             }
         }
     }

@@ -82,6 +82,7 @@ def test_metadata_leases_and_copy(az, container):
     lease = az("blob", "lease", "acquire", *where, "--blob-name", "b", "--lease-duration", "60")
     assert container.get_blob_client("b").get_blob_properties().lease.state == "leased"
     az("blob", "lease", "release", *where, "--blob-name", "b", "--lease-id", lease)
+    # Given a container and a name the tool would spell the source with Azure's own suffix.
     az("blob", "copy", "start", "--destination-container", container.container_name, "--destination-blob", "c",
-       "--source-container", container.container_name, "--source-blob", "b")  # fmt: skip
+       "--source-uri", container.get_blob_client("b").url)  # fmt: skip
     assert container.download_blob("c").readall() == b"content"

@@ -128,7 +128,7 @@ def test_ids_of_requests(node, container):
     path = f"/{DEV_ACCOUNT}/{container.container_name}"
     seen = set()
     for target, status in ((f"{path}?restype=container", 200), (f"{path}/missing", 404)):
-        for mine in (str(uuid.uuid4()), "not a GUID", "x" * 1024):
+        for mine in (str(uuid.uuid4()), "not-a-GUID", "x" * 1024):
             answer = by_hand.send(
                 node, "GET", target, account=DEV_ACCOUNT, key=DEV_KEY, headers={"x-ms-client-request-id": mine}
             )

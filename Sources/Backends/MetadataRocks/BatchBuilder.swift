@@ -4,8 +4,8 @@ import StorageModel
 
 /// Turns accepted transactions, in commit order, into one write batch on top of what the database holds.
 struct BatchBuilder: ~Copyable {
-    /// A deleted range with no more keys than this becomes single deletes: each range tombstone in memory makes reads of
-    /// the whole store dearer, and most ranges that the node deletes hold a handful of keys.
+    /// A deleted range with no more keys than this becomes single deletes: each range tombstone in memory makes reads
+    /// of the whole store dearer, and most ranges that the node deletes hold a handful of keys.
     static let singleDeleteLimit = 64
 
     private let base: Snapshot
@@ -18,8 +18,6 @@ struct BatchBuilder: ~Copyable {
 
     /// `base` is the newest state: nothing else writes while the batch is built.
     init(on base: Snapshot) { self.base = base }
-
-    var byteCount: Int { batch.byteCount }
 
     /// What the database says about a transaction's writes: the keys in each range that it deletes, `nil` for many.
     struct Prepared {

@@ -33,8 +33,8 @@ struct CommitLoop: Sendable {
             after: snapshot.version, commitLimit: options.windowCommits, byteLimit: options.windowBytes)
     }
 
-    /// Ends every one of the requests. Those that conflict hear of it after the batch is out, so that their next run sees
-    /// what they collided with.
+    /// Ends every one of the requests. Those that conflict hear of it after the batch is out, so that their next run
+    /// sees what they collided with.
     mutating func process(_ requests: [CommitRequest]) {
         if let poison {
             for request in requests { request.finish(.failed(poison)) }
@@ -83,7 +83,8 @@ struct CommitLoop: Sendable {
         }
     }
 
-    /// Writes the batch unless nothing was accepted. Answers what those who were accepted must be told instead of success.
+    /// Writes the batch unless nothing was accepted. Answers what those who were accepted must be told instead of
+    /// success.
     private mutating func writeOut(_ builder: consuming BatchBuilder) -> StorageFailure? {
         let last = window.newest
         guard last > newest.version else { return nil }

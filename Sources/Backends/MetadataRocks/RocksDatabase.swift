@@ -1,8 +1,8 @@
 import CRocksDB
 import StorageModel
 
-/// The open database. Everything that uses its handle holds a reference; when the last one is gone the handle is closed,
-/// on a thread of its own because that may take a while.
+/// The open database. Everything that uses its handle holds a reference; when the last one is gone the handle is
+/// closed, on a thread of its own because that may take a while.
 ///
 /// `@unchecked Sendable`: the fields never change, and RocksDB's handles may be used from any thread.
 final class RocksDatabase: @unchecked Sendable {
@@ -65,12 +65,6 @@ final class RocksDatabase: @unchecked Sendable {
         try rocksCall("checkpoint") { rocksdb_checkpoint_create(checkpoint, directory, 0, $0) }
     }
 
-    /// One of RocksDB's own numbers, such as `rocksdb.estimate-num-keys`.
-    func property(_ name: StaticString) -> UInt64? {
-        var value: UInt64 = 0
-        return rocksdb_property_int(handle, "\(name)", &value) == 0 ? value : nil
-    }
-
     /// What is left to close once nothing refers to the database any more.
     ///
     /// `@unchecked Sendable`: made when nobody else has the handles, and used by one thread.
@@ -112,11 +106,5 @@ struct WriteBatch: ~Copyable {
                 rocksdb_writebatch_delete_range(pointer, lower, lowerCount, upper, upperCount)
             }
         }
-    }
-
-    var byteCount: Int {
-        var size = 0
-        _ = rocksdb_writebatch_data(pointer, &size)
-        return size
     }
 }

@@ -1,4 +1,3 @@
-import Glibc
 package import Metadata
 package import StorageModel
 
@@ -28,8 +27,8 @@ package final class RocksMetadataStore: MetadataStore {
 
     /// Opens the store in `directory`, or makes one there. Blocks: not for an event loop.
     ///
-    /// - Throws: `.damaged` when the files contradict themselves; `.outOfSpace`; `.unavailable` when the store was written
-    ///   by a later release; `.internal`, for instance when another process has the store open.
+    /// - Throws: `.damaged` when the files contradict themselves; `.outOfSpace`; `.unavailable` when the store was
+    ///   written by a later release; `.internal`, for instance when another process has the store open.
     package static func open(
         directory: String, options: RocksOptions = RocksOptions()
     ) throws(StorageFailure) -> RocksMetadataStore {
@@ -47,7 +46,8 @@ package final class RocksMetadataStore: MetadataStore {
             directory: directory, options: options, isReadOnly: false, freeSpace: freeSpace, write: write)
     }
 
-    /// Opens the store as it is, for `read` alone, also while a node has it open; changes nothing in the directory. Blocks.
+    /// Opens the store as it is, for `read` alone, also while a node has it open; changes nothing in the directory.
+    /// Blocks.
     package static func openReadOnly(
         directory: String, options: RocksOptions = RocksOptions()
     ) throws(StorageFailure) -> RocksMetadataStore {

@@ -40,8 +40,9 @@ package struct RocksOptions: Sendable {
     /// that began before them counts as conflicting.
     package var windowCommits = 65_536
     package var windowBytes = 32 << 20
-    /// Below this many free bytes on the medium commits are refused with `.outOfSpace` before anything is written; those
-    /// that delete keys may use half of it, so that there is a way out of a full disk. 0 switches the check off.
+    /// Below this many free bytes on the medium commits are refused with `.outOfSpace` before anything is written;
+    /// those that delete keys may use half of it, so that there is a way out of a full disk. 0 switches the check
+    /// off.
     package var freeSpaceReserveBytes: Int64 = 64 << 20
     /// How often `transact` runs a body before it gives up with `.busy`.
     package var transactionAttempts = 100

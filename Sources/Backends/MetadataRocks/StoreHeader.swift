@@ -9,8 +9,8 @@ struct StoreHeader {
 
     /// Reads the header; writes that of a new store.
     ///
-    /// - Throws: `.damaged` when the directory holds something else than a store of ours; `.unavailable` when the format is
-    ///   one that this release does not know.
+    /// - Throws: `.damaged` when the directory holds something else than a store of ours; `.unavailable` when the
+    ///   format is one that this release does not know.
     static func load(from database: RocksDatabase, isReadOnly: Bool) throws(StorageFailure) -> StoreHeader {
         let state = Snapshot(of: database, version: 0)
         guard let format = try state.get(ReservedKeys.format, .disk) else {

@@ -29,7 +29,7 @@ package struct FrontDoorLimits: Sendable {
     /// Between two requests.
     package var idleTimeout: Int64 = 120 * second
     /// From the first byte of a head to its last.
-    package var headTimeout: Int64 = 20 * second
+    package var headTimeout: Int64 = 10 * second
     /// While the service waits for a body: at least `bodyProgressBytes` within each such span.
     package var bodyProgressTimeout: Int64 = 30 * second
     package var bodyProgressBytes: Int64 = 1024

@@ -55,8 +55,8 @@ package struct ContainerName: Hashable, Sendable, Comparable, CustomStringConver
     package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
 }
 
-/// A blob's name: 1 to 1,024 UTF-16 code units in at most 254 segments. No segment is empty, `.` or `..`, none holds NUL;
-/// one trailing `/` makes the name of a directory marker.
+/// A blob's name: 1 to 1,024 UTF-16 code units in at most 254 segments. No segment is empty, `.` or `..`, none holds a
+/// control character; one trailing `/` makes the name of a directory marker.
 package struct BlobName: Hashable, Sendable, Comparable, CustomStringConvertible {
     package let value: String
 
@@ -72,10 +72,13 @@ package struct BlobName: Hashable, Sendable, Comparable, CustomStringConvertible
         var segmentLength = 0
         var onlyDots = true
         func segmentIsLegal() -> Bool { segmentLength > 0 && !(onlyDots && segmentLength <= 2) }
+        var previous: UInt8 = 0
         for byte in value.utf8 {
-            if byte == 0 {
-                throw StorageFailure(.invalidName(.characters), detail: "A blob name cannot hold NUL.")
+            // C0 and DEL; C1 (U+0080 to U+009F) is 0xC2 and a byte below 0xA0.
+            if byte < 0x20 || byte == 0x7F || (previous == 0xC2 && byte < 0xA0) {
+                throw StorageFailure(.invalidName(.characters), detail: "A blob name cannot hold control characters.")
             }
+            previous = byte
             if byte == UInt8(ascii: "/") {
                 guard segmentIsLegal() else { throw Self.illegalSegment }
                 segments += 1

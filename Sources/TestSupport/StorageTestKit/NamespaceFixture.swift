@@ -74,14 +74,18 @@ package final class NamespaceFixture: Sendable {
 // MARK: - Names and bodies
 
 extension NamespaceFixture {
-    package static func account(_ name: String) -> AccountName { legal(name) { name throws(StorageFailure) in try AccountName(validating: name) } }
+    package static func account(_ name: String) -> AccountName {
+        legal(name) { name throws(StorageFailure) in try AccountName(validating: name) }
+    }
 
     package static func container(_ name: String) -> ContainerAddress {
         ContainerAddress(
-            account: account, container: legal(name) { name throws(StorageFailure) in try ContainerName(validating: name) })
+            account: account,
+            container: legal(name) { name throws(StorageFailure) in try ContainerName(validating: name) })
     }
 
-    package static func blob(_ name: String, in container: ContainerAddress = NamespaceFixture.container) -> BlobAddress {
+    package static func blob(_ name: String, in container: ContainerAddress = NamespaceFixture.container) -> BlobAddress
+    {
         BlobAddress(
             container: container, blob: legal(name) { name throws(StorageFailure) in try BlobName(validating: name) })
     }

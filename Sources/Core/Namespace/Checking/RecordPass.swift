@@ -204,7 +204,8 @@ struct RecordPass {
                 let count = counts[name] ?? 0
                 if count == 0 || (kind == .uncommittedCount && CounterValue.decode(entry.value) != count) {
                     pass.outcome.report.add(
-                        .uncommittedBlocks, pass.subject(name), "its \(kind) record does not fit \(count) staged blocks")
+                        .uncommittedBlocks, pass.subject(name), "its \(kind) record does not fit \(count) staged blocks"
+                    )
                 }
                 if kind == .uncommittedBlob { _ = try UncommittedBlobRecord(decoding: entry.value) }
                 if kind == .lastBlockWrite { _ = try LastBlockWriteRecord.decode(entry.value) }
@@ -221,7 +222,8 @@ struct RecordPass {
     }
 
     private func subject(_ name: [UInt8]) -> String {
-        describe(ContainerID(UInt64(bigEndianBytes: name.prefix(8))), String(decoding: name.dropFirst(8), as: UTF8.self))
+        describe(
+            ContainerID(UInt64(bigEndianBytes: name.prefix(8))), String(decoding: name.dropFirst(8), as: UTF8.self))
     }
 
     private mutating func readPages() throws(StorageFailure) {

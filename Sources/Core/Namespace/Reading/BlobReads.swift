@@ -106,6 +106,16 @@ final class BufferBody: BodyProducer {
 }
 
 extension BodyProducer {
+    /// The next bytes in memory, read on the store's threads: for answers that need to see what they send.
+    package func nextBytes(atMost limit: Int) async throws(StorageFailure) -> ByteBuffer? {
+        if let extents = self as? ExtentBody { return try await extents.readNext(atMost: limit) }
+        guard let piece = try await next() else { return nil }
+        guard case .bytes(let bytes) = piece else {
+            throw StorageFailure(.internal, cause: "a body of files that is no blob's")
+        }
+        return bytes
+    }
+
     /// The whole body in memory, read on the store's threads; closes it.
     /// - Throws: `.bodyTooLarge` behind `limit` bytes.
     package func collect(limit: Int) async throws(StorageFailure) -> ByteBuffer {

@@ -52,9 +52,9 @@ final class ExtentBody: BodyProducer {
         return collected
     }
 
-    /// The next piece in memory: at most an extent long.
-    func readNext() async throws(StorageFailure) -> ByteBuffer? {
-        guard let slice = try await nextSlice() else { return nil }
+    /// The next piece in memory: at most an extent long, and not longer than the limit.
+    func readNext(atMost limit: Int = .max) async throws(StorageFailure) -> ByteBuffer? {
+        guard let slice = try await nextSlice(atMost: limit) else { return nil }
         return try await namespace.extents.read(slice.extent, range: slice.range)
     }
 
@@ -67,7 +67,9 @@ final class ExtentBody: BodyProducer {
     }
 
     /// The next piece's part of the range; loads the manifest page that it is on when needed.
-    private func nextSlice() async throws(StorageFailure) -> (extent: Extent, range: Range<Int>)? {
+    private func nextSlice(
+        atMost limit: Int = .max
+    ) async throws(StorageFailure) -> (extent: Extent, range: Range<Int>)? {
         let position = state.withLock { state -> Int64? in
             guard !state.remaining.isEmpty else { return nil }
             while let piece = state.pieces.first, state.piecesStart + Int64(piece.length) <= state.remaining.lowerBound
@@ -93,7 +95,8 @@ final class ExtentBody: BodyProducer {
         let slice = state.withLock { state -> (extent: Extent, range: Range<Int>)? in
             guard let piece = state.pieces.first else { return nil }
             let from = Int(state.remaining.lowerBound - state.piecesStart)
-            let to = min(piece.length, Int(min(state.remaining.upperBound - state.piecesStart, Int64(Int32.max))))
+            let end = min(piece.length, Int(min(state.remaining.upperBound - state.piecesStart, Int64(Int32.max))))
+            let to = from + min(end - from, limit)
             state.remaining = (state.remaining.lowerBound + Int64(to - from))..<state.remaining.upperBound
             return (piece.extent, piece.offset + from..<piece.offset + to)
         }

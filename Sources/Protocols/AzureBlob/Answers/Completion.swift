@@ -14,7 +14,7 @@ extension AzureBlobService {
         if let clientRequestID { response.headers.add(name: "x-ms-client-request-id", value: clientRequestID) }
 
         var audit = AuditFacts()
-        audit.operationName = trace.operation?.auditName ?? "Unknown"
+        audit.operationName = Self.auditName(trace.operation, request)
         audit.category = trace.operation?.category ?? .read
         audit.accountName = trace.account?.name.value
         audit.serviceVersion = trace.version.description
@@ -36,10 +36,22 @@ extension AzureBlobService {
         response.audit = audit
     }
 
-    /// The client's own id for the request, echoed when it is at most 1,024 visible ASCII characters.
+    /// As StorageBlobLogs names it: the five actions on a lease are operations of their own there.
+    private static func auditName(_ operation: Operation?, _ request: HTTPRequest) -> String {
+        let action = RequestHeaders(request.head.headers)["x-ms-lease-action"]?.lowercased() ?? ""
+        switch operation {
+        case .blob(_, _, .lease)? where LeaseRequest.actions.contains(action):
+            return "\(action.prefix(1).uppercased())\(action.dropFirst())BlobLease"
+        case .container(_, .lease)? where LeaseRequest.actions.contains(action):
+            return "\(action.prefix(1).uppercased())\(action.dropFirst())ContainerLease"
+        default: return operation?.auditName ?? "Unknown"
+        }
+    }
+
+    /// The client's own id for the request, echoed when it is at most 1,024 printable ASCII characters.
     static func clientRequestID(_ request: HTTPRequest) -> String? {
         guard let value = RequestHeaders(request.head.headers)["x-ms-client-request-id"],
-            value.utf8.count <= 1024, value.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+            value.utf8.count <= 1024, value.utf8.allSatisfy({ (0x20...0x7E).contains($0) })
         else { return nil }
         return value
     }

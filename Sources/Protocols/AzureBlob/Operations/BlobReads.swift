@@ -15,6 +15,8 @@ extension AzureBlobService {
         // `x-ms-range` wins; a range that cannot be read is as good as none.
         let range = (headers["x-ms-range"] ?? headers["Range"]).flatMap { RangeHeader.parse($0) }
         let checksum = try RangeChecksum(headers, range: range)
+        let framing = try StructuredFraming(headers)
+        if let framing, checksum != nil { throw AzureError.invalidHeaderValue(StructuredFraming.header, framing.text) }
         let ifRange = headers["If-Range"].map { ConditionHeaders.rangeValidator($0) }
         let reading = try await namespace.openBlob(blob, range: range, ifRange: ifRange, guard: held)
 
@@ -25,13 +27,13 @@ extension AzureBlobService {
         guard let range = reading.range else {
             answer.set("Content-MD5", storedMD5)
             if checksum != nil { answer.set("x-ms-blob-content-md5", storedMD5) }
-            answer.body = .stream(length: reading.length, reading.body)
+            answer.setBody(reading, framing)
             return answer
         }
         answer.set("Content-Range", RangeHeader.contentRange(range, length: reading.properties.length))
         answer.set("x-ms-blob-content-md5", storedMD5)
         guard let checksum else {
-            answer.body = .stream(length: reading.length, reading.body)
+            answer.setBody(reading, framing)
             return answer
         }
         guard reading.length <= Limits.rangeChecksumBytes else {
@@ -108,6 +110,17 @@ private enum RangeChecksum {
 }
 
 extension Answer {
+    fileprivate mutating func setBody(_ reading: BlobReading, _ framing: StructuredFraming?) {
+        guard let framing else {
+            body = .stream(length: reading.length, reading.body)
+            return
+        }
+        let producer = StructuredBodyProducer(reading.body, length: reading.length)
+        set(StructuredFraming.header, framing.text)
+        set(StructuredFraming.lengthHeader, String(reading.length))
+        body = .stream(length: producer.encodedLength, producer)
+    }
+
     /// The headers that GET and HEAD share.
     mutating func setBlob(_ properties: BlobProperties) {
         let headers = properties.headers

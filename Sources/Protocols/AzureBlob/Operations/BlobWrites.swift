@@ -29,6 +29,7 @@ extension AzureBlobService {
         if call.version >= .contentCRC64 {
             answer.set("x-ms-content-crc64", ChecksumHeaders.crc64Text(receipt.digests.crc64))
         }
+        answer.set(StructuredFraming.header, headers[StructuredFraming.header])
         answer.setEncrypted()
         return answer
     }
@@ -50,7 +51,9 @@ extension AzureBlobService {
         body.expectedCRC64 = checksums.crc64
         body.wantsMD5 = checksums.md5 != nil
         let digests = try await namespace.putBlock(blob, id: id, body: body, lease: lease)
-        return Self.blockAnswer(digests, md5: checksums.md5, call.version)
+        var answer = Self.blockAnswer(digests, md5: checksums.md5, call.version)
+        answer.set(StructuredFraming.header, call.headers[StructuredFraming.header])
+        return answer
     }
 
     static func blockAnswer(_ digests: BodyDigests, md5: [UInt8]?, _ version: ServiceVersion) -> Answer {

@@ -21,6 +21,8 @@ extension AzureBlobService {
 
 /// The headers of a lease request and of its answer. Source: "Lease Blob".
 enum LeaseRequest {
+    static let actions: Set<String> = ["acquire", "renew", "change", "release", "break"]
+
     private static let actionName = "x-ms-lease-action"
     private static let durationName = "x-ms-lease-duration"
     private static let periodName = "x-ms-lease-break-period"

@@ -53,7 +53,8 @@ extension AzureBlobService {
             throw AzureError.invalidQueryParameter(
                 "include", "snapshots", reason: "Snapshots cannot be listed with a delimiter.")
         }
-        let startFrom = call.version >= .startFrom ? call.query["startfrom"] : nil
+        // Documented since 2026-02-06; clients that speak older versions send it too, and rely on it.
+        let startFrom = call.query["startfrom"].flatMap { $0.isEmpty ? nil : $0 }
         let query = BlobListQuery(
             prefix: parameters.prefix ?? "", delimiter: delimiter, position: parameters.position, startFrom: startFrom,
             limit: parameters.limit, includesUncommitted: include.contains("uncommittedblobs"))

@@ -32,7 +32,7 @@ extension RequestHeaders {
 
 /// Headers that ask for something this node does not do. To ignore them would be a pretended success.
 enum RefusedHeaders {
-    private enum Kind { case encryption, immutability, legalHold, framing }
+    private enum Kind { case encryption, immutability, legalHold }
 
     private static let kinds: [String: Kind] = [
         "x-ms-encryption-key": .encryption, "x-ms-encryption-key-sha256": .encryption,
@@ -41,13 +41,11 @@ enum RefusedHeaders {
         "x-ms-source-encryption-algorithm": .encryption,
         "x-ms-immutability-policy-until-date": .immutability, "x-ms-immutability-policy-mode": .immutability,
         "x-ms-legal-hold": .legalHold,
-        "x-ms-structured-body": .framing, "x-ms-structured-content-length": .framing,
     ]
     /// The shortest of these names: most headers are out after one comparison.
     private static let shortest = kinds.keys.map(\.utf8.count).min() ?? 0
 
-    /// - Throws: 409 for customer keys, immutability and legal holds, 400 for bodies in a framing that would be stored as
-    ///   it stands.
+    /// - Throws: 409 for customer keys, immutability and legal holds.
     static func check(_ headers: RequestHeaders) throws(AzureError) {
         for field in headers.fields {
             guard field.name.utf8.count >= shortest, let kind = kinds[field.name.lowercased()], headers.has(field.name)
@@ -57,7 +55,6 @@ enum RefusedHeaders {
             case .immutability: throw refusal(field.name, "Immutability policies")
             case .legalHold:
                 if try headers.boolean(field.name) == true { throw refusal(field.name, "Legal holds") }
-            case .framing: throw .unsupportedHeader(field.name, field.value)
             }
         }
     }

@@ -67,9 +67,16 @@ extension Call {
         return body
     }
 
-    /// The body of Put Blob or Put Block, judged by its declared length before a byte is read.
+    /// The body of Put Blob or Put Block, judged by its declared length before a byte is read. A structured body is
+    /// taken out of its framing: lengths are those of the content.
     func incoming(limit: Int64) throws -> IncomingBody {
         guard request.body.isFramed else { throw AzureError(.missingContentLengthHeader) }
+        if let framing = try StructuredFraming(headers) {
+            let length = try framing.contentLength(headers)
+            guard length <= limit else { throw AzureError.bodyTooLarge(limit: limit) }
+            let source = StructuredBodySource(request.body, encodedLength: request.body.declaredLength, content: length)
+            return IncomingBody(source: source, length: length, maximumLength: limit)
+        }
         let length = request.body.declaredLength
         if let length, length > limit { throw AzureError.bodyTooLarge(limit: limit) }
         return IncomingBody(source: request.body, length: length, maximumLength: limit)

@@ -211,7 +211,7 @@ extension MetadataContract {
             let candidates = states.filter { $0.version >= event.newestBefore && $0.version <= event.newestAfter }
             try require(
                 candidates.contains { $0.model.look(event.plan.looks) == event.seen },
-                "seed \(seed): a read between \(event.newestBefore) and \(event.newestAfter) saw no state of the history"
+                "seed \(seed): a read between \(event.newestBefore) and \(event.newestAfter) saw no such state"
             )
         }
     }

@@ -24,10 +24,12 @@ package struct ModelDriver: Sendable {
         switch operation {
         case .createContainer(let name, let metadata):
             return .init(
-                version: try await namespace.createContainer(address(name), metadata: metadata, publicAccess: nil).version)
+                version: try await namespace.createContainer(address(name), metadata: metadata, publicAccess: nil)
+                    .version)
         case .deleteContainer(let name, let held): try await namespace.deleteContainer(address(name), guard: held)
         case .setContainerMetadata(let name, let metadata, let held):
-            return .init(version: try await namespace.setContainerMetadata(address(name), metadata, guard: held).version)
+            return .init(
+                version: try await namespace.setContainerMetadata(address(name), metadata, guard: held).version)
         case .leaseContainer(let name, let action):
             return .init(lease: try await namespace.leaseContainer(address(name), action, conditions: .none).id)
         case .putBlob(let at, let bytes, let attributes, let held):
@@ -39,7 +41,8 @@ package struct ModelDriver: Sendable {
                 address(at), id: BlockID(text: id), body: NamespaceFixture.body(bytes), lease: lease)
         case .commit(let at, let list, let attributes, let held):
             return .init(
-                version: try await namespace.commitBlocks(address(at), list: list, attributes: attributes, guard: held).version)
+                version: try await namespace.commitBlocks(address(at), list: list, attributes: attributes, guard: held)
+                    .version)
         case .setProperties(let at, let headers, let held):
             return .init(version: try await namespace.setProperties(address(at), headers, guard: held).version)
         case .setMetadata(let at, let metadata, let held):
@@ -109,14 +112,17 @@ package struct ModelDriver: Sendable {
             switch entry {
             case .blob(let found, let properties):
                 try require(Array(found.utf8), Array(expected.value.utf8), "name in \(name)")
-                guard let blob = container.blobs[expected] else { throw Mismatch(description: "\(expected) is not committed") }
+                guard let blob = container.blobs[expected] else {
+                    throw Mismatch(description: "\(expected) is not committed")
+                }
                 let lines = Self.lines(properties)
                 try require(lines, Self.lines(blob, now), "properties of \(name)/\(expected)")
             case .uncommitted(let found, let createdOn):
                 try require(Array(found.utf8), Array(expected.value.utf8), "name in \(name)")
                 try require(createdOn, container.staged[expected]?.createdOn ?? now, "staging of \(name)/\(expected)")
                 try require(container.blobs[expected] == nil, true, "\(expected) is only staged")
-            case .prefix(let prefix): throw Mismatch(description: "a listing without delimiter holds the prefix \(prefix)")
+            case .prefix(let prefix):
+                throw Mismatch(description: "a listing without delimiter holds the prefix \(prefix)")
             }
         }
     }
@@ -168,7 +174,8 @@ package struct ModelDriver: Sendable {
         // An empty block leaves no trace in a blob, and none can be staged.
         try require(listing.committed.map(\.id.text), blob.blocks.map(\.id), "blocks of \(subject)")
         try require(listing.committed.map { Int($0.size) }, blob.blocks.map(\.bytes.count), "block sizes of \(subject)")
-        try require(listing.uncommitted.map(\.id.text), (staged?.blocks.keys).map { $0.sorted() } ?? [], "staged of \(subject)")
+        try require(
+            listing.uncommitted.map(\.id.text), (staged?.blocks.keys).map { $0.sorted() } ?? [], "staged of \(subject)")
         guard blob.tier != .archive else { return }
         let reading = try await fixture.namespace.openBlob(address(at), range: nil, ifRange: nil, guard: .none)
         let bytes = Array(try await reading.body.collect(limit: 1 << 20).readableBytesView)

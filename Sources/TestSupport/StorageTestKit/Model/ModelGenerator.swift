@@ -11,7 +11,8 @@ package struct ModelGenerator: Sendable {
         "a", "a/b", "a/b/c", "b", "dir", "dir/", "dir/x", "dir/y/z", "\u{E9}", "e\u{301}", "z0", "top",
     ].map { NamespaceFixture.blob($0).blob }
     static let leases = [
-        LeaseID(stored: "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"), LeaseID(stored: "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"),
+        LeaseID(stored: "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"),
+        LeaseID(stored: "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"),
     ]
     static let blockIDs = ["AA==", "AQ==", "Ag==", "AAAAAA=="]
 
@@ -32,7 +33,8 @@ package struct ModelGenerator: Sendable {
         case 54..<59:
             let source = address(model)
             let first = Int64(below(40))
-            let range = happens(30) ? nil : RangeRequest(first: first, last: happens(50) ? first + Int64(below(30)) : nil)
+            let range =
+                happens(30) ? nil : RangeRequest(first: first, last: happens(50) ? first + Int64(below(30)) : nil)
             return .slice(at, id: pick(Self.blockIDs), from: source, range, leaseID(blob?.lease, model))
         case 59..<64: return .setMetadata(at, metadata(), held(blob, model))
         case 64..<66: return .setProperties(at, headers(), held(blob, model))
@@ -79,7 +81,8 @@ package struct ModelGenerator: Sendable {
     }
 
     private mutating func headers() -> ContentHeaders {
-        ContentHeaders(contentType: pick(["x/y", ContentHeaders.defaultContentType]), cacheControl: happens(30) ? "c" : nil)
+        ContentHeaders(
+            contentType: pick(["x/y", ContentHeaders.defaultContentType]), cacheControl: happens(30) ? "c" : nil)
     }
 
     private mutating func tags() -> Tags {
@@ -96,7 +99,9 @@ package struct ModelGenerator: Sendable {
     }
 
     private mutating func leaseID(_ lease: ModelLease?, _ model: ModelStore) -> LeaseID? {
-        if let lease, lease.state(at: model.now) != .available { return happens(75) ? lease.id : happens(50) ? nil : pick(Self.leases) }
+        if let lease, lease.state(at: model.now) != .available {
+            return happens(75) ? lease.id : happens(50) ? nil : pick(Self.leases)
+        }
         return happens(5) ? pick(Self.leases) : nil
     }
 
@@ -117,7 +122,9 @@ package struct ModelGenerator: Sendable {
         var conditions = Conditions()
         let version = blob?.version ?? Version(1)
         let date = (blob?.lastModified ?? TestWorld.start).adding(seconds: Int64(below(3)) - 1)
-        let etag = pick([ETagCondition.any, .versions([version]), .versions([Version(version.rawValue &- 1)]), .versions([])])
+        let etag = pick([
+            ETagCondition.any, .versions([version]), .versions([Version(version.rawValue &- 1)]), .versions([]),
+        ])
         switch below(7) {
         case 0: conditions.ifMatch = etag
         case 1: conditions.ifNoneMatch = etag
@@ -135,7 +142,8 @@ package struct ModelGenerator: Sendable {
         switch below(9) {
         case 0..<4:
             return .acquire(
-                duration: happens(30) ? .infinite : .seconds(15 + below(46)), proposed: happens(60) ? pick(Self.leases) : nil)
+                duration: happens(30) ? .infinite : .seconds(15 + below(46)),
+                proposed: happens(60) ? pick(Self.leases) : nil)
         case 4: return .renew(id)
         case 5: return .change(id, proposed: pick(Self.leases))
         case 6: return .release(id)
@@ -151,7 +159,9 @@ package struct ModelGenerator: Sendable {
         var list: [BlockListEntry] = []
         for _ in 0..<below(5) {
             if known.isEmpty || happens(4) {
-                list.append(BlockListEntry(source: pick([.committed, .uncommitted, .latest]), id: BlockID(text: pick(Self.blockIDs))))
+                list.append(
+                    BlockListEntry(
+                        source: pick([.committed, .uncommitted, .latest]), id: BlockID(text: pick(Self.blockIDs))))
             } else {
                 let id = pick(known)
                 let sources: [BlockListEntry.Source] = [.latest, staged.contains(id) ? .uncommitted : .committed]

@@ -56,7 +56,9 @@ extension ModelStore {
                 version: receipt.version ?? Version(0), lastModified: now, metadata: metadata)
         case .deleteContainer(let name, let held):
             guard let container = containers[name] else { return .containerNotFound }
-            if let problem = ModelLease.writeProblem(container.lease, held.lease, .container, at: now) { return problem }
+            if let problem = ModelLease.writeProblem(container.lease, held.lease, .container, at: now) {
+                return problem
+            }
             if let problem = Self.containerProblem(held.conditions, container, name) { return problem }
             containers[name] = nil
         case .setContainerMetadata(let name, let metadata, let held):
@@ -68,7 +70,9 @@ extension ModelStore {
             containers[name] = container
         case .leaseContainer(let name, let action):
             guard var container = containers[name] else { return .containerNotFound }
-            if let problem = ModelLease.apply(action, to: &container.lease, made: receipt.lease, at: now) { return problem }
+            if let problem = ModelLease.apply(action, to: &container.lease, made: receipt.lease, at: now) {
+                return problem
+            }
             containers[name] = container
         default: preconditionFailure("not an operation on a container")
         }
@@ -118,7 +122,9 @@ extension ModelStore {
         _ bytes: [UInt8], _ id: String, _ at: ModelAddress, _ lease: LeaseID?
     ) -> StorageFailure.Code? {
         guard let container = containers[at.container] else { return .containerNotFound }
-        if let problem = ModelLease.writeProblem(container.blobs[at.blob]?.lease, lease, .blob, at: now) { return problem }
+        if let problem = ModelLease.writeProblem(container.blobs[at.blob]?.lease, lease, .blob, at: now) {
+            return problem
+        }
         if at.blob.value.hasSuffix("/") { return .invalidName(.segment) }
         var staged = container.staged[at.blob] ?? Staged(createdOn: now, lastWrite: now)
         if let known = staged.blocks.keys.first, known.utf8.count != id.utf8.count { return .blockIDLengthMismatch }

@@ -3,11 +3,14 @@ import StorageModel
 
 /// Conditions, names and block lists as the fact sheets state them.
 extension ModelStore {
-    static func readProblem(_ conditions: Conditions, _ blob: Blob, in container: ContainerName) -> StorageFailure.Code? {
+    static func readProblem(_ conditions: Conditions, _ blob: Blob, in container: ContainerName) -> StorageFailure.Code?
+    {
         let modified = blob.lastModified.seconds
         if let match = conditions.ifMatch, !match.matches(blob.version) { return .preconditionFailed }
         if let date = conditions.ifUnmodifiedSince, modified > date.seconds { return .preconditionFailed }
-        if let filter = conditions.ifTags, !filter.matches(blob.tags, container: container) { return .preconditionFailed }
+        if let filter = conditions.ifTags, !filter.matches(blob.tags, container: container) {
+            return .preconditionFailed
+        }
         var votes: [Bool] = []
         if let match = conditions.ifNoneMatch { votes.append(!match.matches(blob.version)) }
         if let date = conditions.ifModifiedSince { votes.append(modified > date.seconds) }
@@ -33,7 +36,9 @@ extension ModelStore {
         return votes.contains(false) ? .preconditionFailed : nil
     }
 
-    static func writeProblem(_ conditions: Conditions, _ blob: Blob, in container: ContainerName) -> StorageFailure.Code? {
+    static func writeProblem(_ conditions: Conditions, _ blob: Blob, in container: ContainerName) -> StorageFailure
+        .Code?
+    {
         writeProblem(
             conditions, version: blob.version, lastModified: blob.lastModified, tags: blob.tags, in: container)
     }
@@ -65,7 +70,9 @@ extension ModelStore {
         for (name, other) in container.blobs where name != at.blob {
             let otherPath = Array(name.value.utf8)
             if otherPath.starts(with: path + [slash]), !becomesDirectory { return .nameConflict }
-            if path.starts(with: otherPath + [slash]), otherPath.last != slash, !other.isDirectory { return .nameConflict }
+            if path.starts(with: otherPath + [slash]), otherPath.last != slash, !other.isDirectory {
+                return .nameConflict
+            }
         }
         return nil
     }
