@@ -142,7 +142,7 @@ let package = Package(
                 .nioEmbedded,
                 .logging,
             ]),
-        tests("NodeTests", ["Node", "StorageModel"]),
+        tests("NodeTests", ["Node", "Access", "StorageModel"]),
         tests("LayeringTests", []),
     ]
 )

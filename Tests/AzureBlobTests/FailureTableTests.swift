@@ -54,7 +54,7 @@ import Testing
         (.crc64Mismatch(given: 1, computed: 2), 400, "Crc64Mismatch"),
         (.bodyTooLarge(limit: 9), 413, "RequestBodyTooLarge"),
         (.bodyTruncated, 400, "InvalidInput"),
-        (.outOfSpace, 507, "InsufficientStorage"),
+        (.outOfSpace, 503, "ServerBusy"),
         (.busy(retryAfterSeconds: 4), 503, "ServerBusy"),
         (.unavailable, 503, "ServerBusy"),
         (.publicAccessNotPermitted, 409, "PublicAccessNotPermitted"),

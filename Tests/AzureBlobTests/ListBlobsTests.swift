@@ -89,9 +89,9 @@ import Testing
 
     @Test func namesThatXMLCannotHold() async throws {
         let fixture = try await Fixture.withContainer()
-        #expect(await fixture.put("a%01b", "x").status == 201)
+        #expect(await fixture.put("a%EF%BF%BEb", "x").status == 201)
         let reply = await fixture.send(.GET, Self.list)
-        #expect(reply.text.contains("<Name Encoded=\"true\">a%01b</Name>"))
+        #expect(reply.text.contains("<Name Encoded=\"true\">a%EF%BF%BEb</Name>"))
     }
 
     @Test(arguments: [

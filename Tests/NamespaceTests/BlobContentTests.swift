@@ -57,12 +57,16 @@ import Testing
         ]
         for first in edges {
             for last in [nil] + edges.filter({ $0 >= first }).map({ Optional($0) }) + [.max] {
-                try await Self.expectRange(RangeRequest(first: first, last: last), of: bytes, in: fixture)
+                let range = RangeRequest(first: first, last: last)
+                try await Self.expectRange(range, of: bytes, in: fixture, asFiles: (last ?? .max) - first < 100)
             }
         }
     }
 
-    static func expectRange(_ range: RangeRequest, of bytes: [UInt8], in fixture: NamespaceFixture) async throws {
+    /// - Parameter asFiles: also as the edge reads it, which makes a file of every piece.
+    static func expectRange(
+        _ range: RangeRequest, of bytes: [UInt8], in fixture: NamespaceFixture, asFiles: Bool = true
+    ) async throws {
         guard range.first < bytes.count else {
             await expect(.rangeNotSatisfiable(length: Int64(bytes.count))) {
                 _ = try await fixture.get("a", range: range)
@@ -74,7 +78,11 @@ import Testing
         let reading = try await fixture.namespace.openBlob(
             Fixture.blob("a"), range: range, ifRange: nil, guard: .none)
         #expect(reading.range == range.first..<Int64(end))
-        #expect(try await Fixture.pull(reading.body) == expected, "\(range)")
+        if asFiles {
+            #expect(try await Fixture.pull(reading.body) == expected, "\(range)")
+        } else {
+            reading.body.close()
+        }
         #expect(try await fixture.get("a", range: range) == expected, "\(range)")
     }
 

@@ -37,7 +37,7 @@ import Testing
         metadata: Fixture.metadata(("k", "v")), tags: Fixture.tags(("t", "1")), tier: .cool)
 
     @Sendable static func everything(_ fixture: NamespaceFixture) async throws {
-        try await fixture.put("a", Fixture.bytes(9_000), attributes: attributes)
+        try await fixture.put("a", Fixture.bytes(100), attributes: attributes)
         try await fixture.stage("a", "AAAA", Fixture.bytes(40, salt: 1))
         try await fixture.stage("a", "BBBB", Fixture.bytes(30, salt: 2))
     }
@@ -142,6 +142,8 @@ import Testing
             description: "Reaping",
             prepare: {
                 try await everything($0)
+                // Two manifest pages.
+                try await $0.put("a", Fixture.bytes(8_200))
                 _ = try await $0.namespace.copyBlob(to: Fixture.blob("copy"), copying("a"), guard: .none)
                 try await $0.delete("a")
                 try await $0.stage("copy", "AAAA", Fixture.bytes(20))

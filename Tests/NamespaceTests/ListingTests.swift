@@ -64,8 +64,8 @@ import Testing
 
     static let committed = [
         "A", "Z", "a", "b/1", "b/2", "b/2.txt", "b/c/1", "b/c/d/e", "b!", "b0", "logs--x--1", "logs--x--2", "logs--y",
-        "logs-z", "u\u{E9}", "u\u{65}\u{301}", "日本/語", "😀", "\u{FFFD}x", "a b", "a+b", "a%2Fb", "tab\there",
-        "line\nfeed", "\u{1}ctl", "q?x=1&y", "\"quoted\"", "<xml>", "c:\\dos", "m/", "m/n",
+        "logs-z", "u\u{E9}", "u\u{65}\u{301}", "日本/語", "😀", "\u{FFFD}x", "a b", "a+b", "a%2Fb", "tab\u{A0}here",
+        "\u{2028}line", "\u{FFFE}ctl", "q?x=1&y", "\"quoted\"", "<xml>", "c:\\dos", "m/", "m/n",
     ]
     static let staged = ["a", "b/2", "b/3", "b/c/d/f", "aa", "zz/only", "s/1", "s/2", "logs--x--3", "~"]
 

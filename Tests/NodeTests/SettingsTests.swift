@@ -1,3 +1,4 @@
+import Access
 import Foundation
 import StorageModel
 import Testing
@@ -14,7 +15,8 @@ struct SettingsTests {
     }
 
     private func withFile<Result>(_ text: String, _ body: (String) throws -> Result) throws -> Result {
-        let url = FileManager.default.temporaryDirectory.appending(path: "settings-\(ProcessInfo.processInfo.globallyUniqueString).json")
+        let url = FileManager.default.temporaryDirectory.appending(
+            path: "settings-\(ProcessInfo.processInfo.globallyUniqueString).json")
         try Data(text.utf8).write(to: url)
         defer { try? FileManager.default.removeItem(at: url) }
         return try body(url.path)
@@ -30,7 +32,8 @@ struct SettingsTests {
     @Test("a flag beats the environment, the environment beats the file")
     func precedence() throws {
         try withFile(#"{"data": "/file", "listen": "127.0.0.1:1", "drain-seconds": 7, "dev": true}"#) { file in
-            let all = try configuration([.data: "/flag"], ["FOREBAY_DATA": "/env", "FOREBAY_LISTEN": "127.0.0.1:2"], file: file)
+            let all = try configuration(
+                [.data: "/flag"], ["FOREBAY_DATA": "/env", "FOREBAY_LISTEN": "127.0.0.1:2"], file: file)
             #expect(all.dataDirectory == "/flag")
             #expect(all.listen.port == 2)
             #expect(all.drainSeconds == 7)
@@ -61,7 +64,8 @@ struct SettingsTests {
     @Test(
         "a wrong setting is named and never repeated when it is secret",
         arguments: [
-            ("FOREBAY_ACCOUNTS", "one:secret!!", "one"), ("FOREBAY_ACCOUNTS", "Bad_Name:MDEyMzQ1Njc4OWFiY2RlZg==", "Bad_Name"),
+            ("FOREBAY_ACCOUNTS", "one:secret!!", "one"),
+            ("FOREBAY_ACCOUNTS", "Bad_Name:MDEyMzQ1Njc4OWFiY2RlZg==", "Bad_Name"),
             ("FOREBAY_ACCOUNTS", "onlyname", "name:key1"), ("FOREBAY_LISTEN", "nowhere", "listen"),
             ("FOREBAY_CAPACITY", "12X", "capacity"), ("FOREBAY_MAX_REQUESTS", "0", "max-requests"),
             ("FOREBAY_DURABILITY", "maybe", "durability"), ("FOREBAY_DEV", "perhaps", "dev"),
@@ -78,7 +82,9 @@ struct SettingsTests {
     @Test("an account twice, none at all, no data directory, an unknown name in the file: refused")
     func refused() throws {
         let key = "MDEyMzQ1Njc4OWFiY2RlZg=="
-        #expect(message { try configuration([.data: "d"], ["FOREBAY_ACCOUNTS": "one:\(key),one:\(key)"]) }.contains("twice"))
+        #expect(
+            message { try configuration([.data: "d"], ["FOREBAY_ACCOUNTS": "one:\(key),one:\(key)"]) }.contains("twice")
+        )
         #expect(message { try configuration([.data: "d"]) }.contains("no account"))
         #expect(message { try configuration([.dev: "true"]) }.contains("--data"))
         try withFile(#"{"dat": "x"}"#) { file in
@@ -86,7 +92,8 @@ struct SettingsTests {
         }
     }
 
-    @Test("sizes", arguments: [("0", 0), ("512", 512), ("1K", 1024), ("3m", 3 << 20), ("2GiB", 2 << 30), ("1T", 1 << 40)])
+    @Test(
+        "sizes", arguments: [("0", 0), ("512", 512), ("1K", 1024), ("3m", 3 << 20), ("2GiB", 2 << 30), ("1T", 1 << 40)])
     func sizes(text: String, bytes: Int64) throws {
         #expect(try configuration([.data: "d", .dev: "true", .capacity: text]).capacityBytes == bytes)
     }

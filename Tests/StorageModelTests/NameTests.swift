@@ -54,12 +54,13 @@ import Testing
 
     static let blobRows: [(String, StorageFailure.Code?)] = [
         ("a", nil), (".gitignore", nil), ("...", nil), ("a/.b", nil), ("a/...", nil), ("a.", nil), ("a..", nil),
-        ("a/b", nil), ("a/", nil), ("a/b/", nil), ("\u{1}", nil), ("\u{FFFE}", nil), ("日本", nil), ("😀", nil),
+        ("a/b", nil), ("a/", nil), ("a/b/", nil), ("\u{A0}", nil), ("\u{FFFE}", nil), ("日本", nil), ("😀", nil),
         ("a b+c%2F?&#\\", nil), (" ", nil), ("a/ /b", nil), (long(1024), nil), (long(512, "😀"), nil),
         (long(1024, "日"), nil),
         (long(253, "a/") + "a", nil), (long(254, "a/"), nil),
         ("", length), (long(1025), length), (long(513, "😀"), length),
-        ("\0", characters), ("a\0b", characters),
+        ("\0", characters), ("a\0b", characters), ("\u{1}", characters), ("a\tb", characters), ("\u{1F}", characters),
+        ("\u{7F}", characters), ("\u{80}", characters), ("a\u{9F}", characters),
         ("/", segment), ("/a", segment), ("a//b", segment), ("a//", segment), ("//", segment), (".", segment),
         ("..", segment), ("./", segment), ("a/.", segment), ("a/..", segment), ("a/./b", segment), ("a/../b", segment),
         ("../a", segment), (long(254, "a/") + "a", segment),

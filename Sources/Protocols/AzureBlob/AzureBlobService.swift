@@ -24,6 +24,8 @@ package final class AzureBlobService: HTTPService {
     static let newestVersion = ServiceVersion("2026-06-06") ?? .tags
     /// What a request without a version gets, unless the account says otherwise.
     static let oldestVersion = ServiceVersion.sharedKeyLayout
+    /// What a request without a version gets when its account sets no default: the oldest one that is fully supported.
+    static let defaultVersion = ServiceVersion("2017-04-17") ?? .tags
 
     package init(
         namespace: Namespace, accounts: AccountDirectory, configuration: Configuration, logger: Logger

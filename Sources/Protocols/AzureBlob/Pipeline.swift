@@ -47,14 +47,15 @@ extension AzureBlobService {
 
     /// The version of the request's header; `nil` without one.
     private static func version(_ headers: RequestHeaders) throws(AzureError) -> ServiceVersion? {
-        guard let text = headers["x-ms-version"] else { return nil }
+        guard let field = headers.fields.first(name: "x-ms-version") else { return nil }
+        let text = String(field.trimmingHTTPBlanks)
         guard let version = ServiceVersion(text), version >= oldestVersion else { throw .unsupportedVersion(text) }
         return version
     }
 
     private func defaultVersion(of account: Account) async throws(StorageFailure) -> ServiceVersion {
         let properties = try await namespace.serviceProperties(of: account.name)
-        return properties.defaultServiceVersion.flatMap { ServiceVersion($0) } ?? Self.oldestVersion
+        return properties.defaultServiceVersion.flatMap { ServiceVersion($0) } ?? Self.defaultVersion
     }
 
     private func account(of target: Target) throws(AzureError) -> Account {

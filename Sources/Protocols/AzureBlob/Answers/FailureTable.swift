@@ -80,13 +80,18 @@ extension AzureError {
         case .bodyTruncated: AzureError(.invalidInput, message: "The request body ended before its declared length.")
 
         // The node's own state
-        case .outOfSpace: AzureError(.insufficientStorage)
+        case .outOfSpace: .noSpaceLeft
         case .busy(let seconds): .serverBusy(retryAfterSeconds: seconds)
         case .unavailable: .serverBusy(retryAfterSeconds: 2)
         case .publicAccessNotPermitted: AzureError(.publicAccessNotPermitted)
         case .damaged, .wouldBlock, .internal: AzureError(.internalError)
         }
     }
+
+    /// The node's byte budget is used up. Space comes back as data is deleted, so clients may try again.
+    static let noSpaceLeft = AzureError(
+        .serverBusy, message: "The node has no space left for this write. Delete data or add space.",
+        headers: [Field("Retry-After", "10")])
 
     static func serverBusy(retryAfterSeconds seconds: Int) -> AzureError {
         AzureError(.serverBusy, headers: [Field("Retry-After", String(max(seconds, 1)))])
@@ -107,9 +112,6 @@ extension AzureError {
 }
 
 extension AzureErrorCode {
-    /// Ours: the node's byte budget is used up. Not a 503, because waiting does not help.
-    static let insufficientStorage = Self(
-        "InsufficientStorage", 507, "The node has no space left for this write. Delete data or add space.")
     static let hierarchicalNamespaceNotEnabled = Self(
         "HierarchicalNamespaceNotEnabled", 400, "This operation is only supported on a hierarchical namespace account.")
 }

@@ -38,6 +38,10 @@ struct Authenticator: Sendable {
             }
             return .anonymous
         }
+        guard request.head.headers["Authorization"].count == 1 else {
+            throw AzureError(
+                .invalidAuthenticationInfo, message: "The request has more than one Authorization header.")
+        }
         switch AuthorizationHeader(value) {
         case nil: throw AzureError(.invalidAuthenticationInfo)
         case .bearer:
