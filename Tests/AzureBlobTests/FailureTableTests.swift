@@ -53,7 +53,7 @@ import Testing
         (.md5Mismatch(given: [1], computed: [2]), 400, "Md5Mismatch"),
         (.crc64Mismatch(given: 1, computed: 2), 400, "Crc64Mismatch"),
         (.bodyTooLarge(limit: 9), 413, "RequestBodyTooLarge"),
-        (.bodyTruncated, 400, "InvalidInput"),
+        (.bodyTruncated, 400, "InvalidInput"), (.bodyTimedOut, 500, "OperationTimedOut"),
         (.outOfSpace, 503, "ServerBusy"),
         (.busy(retryAfterSeconds: 4), 503, "ServerBusy"),
         (.unavailable, 503, "ServerBusy"),

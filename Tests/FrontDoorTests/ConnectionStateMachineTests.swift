@@ -20,6 +20,7 @@ extension ConnectionStateMachine.Step {
         case .deliver(.piece(let piece)): "deliver \(String(buffer: piece))"
         case .deliver(.end): "deliver end"
         case .deliver(.truncated): "deliver truncated"
+        case .deliver(.timedOut): "deliver timed out"
         case .linger: "linger"
         case .close: "close"
         }
@@ -206,7 +207,7 @@ struct ConnectionStateMachineTests {
         #expect(machine.sweep(now: 1_000 * second).1 == nil)
         #expect(machine.pull(now: 1_000 * second) == .later(sendContinue: false))
         var now = 1_000 * second
-        for _ in 0..<29 {
+        for _ in 0..<59 {
             now += second
             #expect(receive(&machine, "x", now: now) == "deliver x")
             #expect(machine.pull(now: now) == .later(sendContinue: false))
@@ -214,7 +215,7 @@ struct ConnectionStateMachineTests {
         }
         now += second
         let (step, timeout) = machine.sweep(now: now)
-        #expect(step.name == "deliver truncated")
+        #expect(step.name == "deliver timed out")
         #expect(timeout == .body)
         #expect(machine.answerStarts(closesConnection: false) == false)
 

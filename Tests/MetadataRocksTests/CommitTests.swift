@@ -200,11 +200,11 @@ struct CommitTests {
             gate.fail(moment)
             let first = try await failure { try await store.put("unknown") }
             // The medium may hold the commit or not, so "no space" would claim too much.
-            #expect(first.code == (moment == .beforeWriting ? .unavailable : .internal))
+            #expect(first.code == .unavailable)
             gate.fail(.none)
             for _ in 0..<2 {
                 let later = try await failure { try await store.put("later") }
-                #expect(later.code == .unavailable)
+                #expect(later.code == .readOnly)
             }
             #expect(store.statistics().isPoisoned)
             #expect(try await store.value("before") == [])

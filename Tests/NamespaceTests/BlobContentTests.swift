@@ -93,8 +93,8 @@ import Testing
         let modified = receipt.lastModified
         let rows: [(RangeValidator, Bool)] = [
             (.version(receipt.version), true), (.version(Version(1)), false), (.version(nil), false),
-            (.unmodifiedSince(modified), true), (.unmodifiedSince(Timestamp(seconds: modified.seconds)), true),
-            (.unmodifiedSince(modified.adding(seconds: -1)), false),
+            (.lastModified(modified), true), (.lastModified(Timestamp(seconds: modified.seconds)), true),
+            (.lastModified(modified.adding(seconds: -1)), false),
         ]
         for (validator, counts) in rows {
             let reading = try await fixture.namespace.openBlob(

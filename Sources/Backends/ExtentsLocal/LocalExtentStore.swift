@@ -178,6 +178,13 @@ package final class LocalExtentStore: ExtentStore {
         try gate.enter()
         defer { gate.leave() }
         try SegmentLayout.validate(extent, maximumLength: maximumExtentLength)
+        let health = try await check(extent)
+        // What was verified earlier is no longer worth anything: reads must see the damage too.
+        if health != .sound { files.verified.remove(extent.id) }
+        return health
+    }
+
+    private func check(_ extent: Extent) async throws(StorageFailure) -> ExtentHealth {
         let files = files
         return try await threads.run { () throws(StorageFailure) in
             guard files.segment(extent.id.group) != nil else { return .missing }

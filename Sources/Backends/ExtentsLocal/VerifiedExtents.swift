@@ -11,6 +11,9 @@ final class VerifiedExtents: Sendable {
         func contains(_ bit: Int) -> Bool {
             bit / 64 < words.count && words[bit / 64] >> UInt64(bit % 64) & 1 == 1
         }
+        mutating func remove(_ bit: Int) {
+            if bit / 64 < words.count { words[bit / 64] &= ~(1 << UInt64(bit % 64)) }
+        }
         mutating func insert(_ bit: Int) {
             if bit / 64 >= words.count {
                 words.append(contentsOf: repeatElement(0, count: bit / 64 + 1 - words.count))
@@ -54,6 +57,12 @@ final class VerifiedExtents: Sendable {
             state.segments[id.group, default: Bits()].insert(bit)
             state.segments[id.group]?.lastUse = state.clock
         }
+    }
+
+    /// After a check found the extent damaged: the next read verifies it again, and refuses it.
+    func remove(_ id: ExtentID) {
+        guard let bit = bit(of: id) else { return }
+        state.withLock { $0.segments[id.group]?.remove(bit) }
     }
 
     func forget(segment: UInt64) { state.withLock { $0.segments[segment] = nil } }

@@ -101,8 +101,7 @@ struct CommitLoop: Sendable {
         } catch {
             // Nobody knows how much of the batch reached the medium. RocksDB knows after a reopening.
             poison(with: error)
-            return error.code == .outOfSpace
-                ? StorageFailure(.unavailable, cause: "unknown outcome: \(error)") : error
+            return StorageFailure(.unavailable, cause: "unknown outcome: \(error)")
         }
         newest = Snapshot(of: newest.database, version: last)
         publish(newest)
@@ -111,7 +110,7 @@ struct CommitLoop: Sendable {
     }
 
     private mutating func poison(with error: StorageFailure) {
-        poison = StorageFailure(.unavailable, cause: "an earlier commit failed: \(error)")
+        poison = StorageFailure(.readOnly, cause: "an earlier commit failed: \(error)")
         statistics.withLock { $0.isPoisoned = true }
     }
 

@@ -31,10 +31,10 @@ package struct FrontDoorLimits: Sendable {
     /// From the first byte of a head to its last.
     package var headTimeout: Int64 = 10 * second
     /// While the service waits for a body: at least `bodyProgressBytes` within each such span.
-    package var bodyProgressTimeout: Int64 = 30 * second
+    package var bodyProgressTimeout: Int64 = 60 * second
     package var bodyProgressBytes: Int64 = 1024
     /// While the answer waits for the peer: at least one piece within each such span.
-    package var writeStallTimeout: Int64 = 60 * second
+    package var writeStallTimeout: Int64 = 300 * second
     /// For an unwanted body after its answer.
     package var discardTimeout: Int64 = 10 * second
     /// For a peer to read the last answer and to close, when it might still be sending.

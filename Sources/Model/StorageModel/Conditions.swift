@@ -96,5 +96,5 @@ package struct RangeRequest: Hashable, Sendable {
 /// `If-Range`: the range counts only while the object is still this one.
 package enum RangeValidator: Hashable, Sendable {
     case version(Version?)
-    case unmodifiedSince(Timestamp)
+    case lastModified(Timestamp)
 }

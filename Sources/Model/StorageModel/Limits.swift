@@ -3,6 +3,7 @@
 package enum Limits {
     package static let mebibyte: Int64 = 1 << 20
     package static let blocksPerBlob = 50_000
+    package static let blockBytes: Int64 = 4000 * mebibyte
     package static let uncommittedBlocksPerBlob = 100_000
     package static let blockIDBytes = 64
     package static let metadataBytes = 8 * 1024

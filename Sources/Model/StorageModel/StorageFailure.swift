@@ -57,6 +57,8 @@ package struct StorageFailure: Error, Sendable, Equatable, CustomStringConvertib
         case crc64Mismatch(given: UInt64, computed: UInt64)
         case bodyTooLarge(limit: Int64)
         case bodyTruncated
+        /// The sender stopped sending.
+        case bodyTimedOut
 
         // The node's own state
         case outOfSpace
@@ -68,6 +70,8 @@ package struct StorageFailure: Error, Sendable, Equatable, CustomStringConvertib
         /// A read that may only be answered from memory would have to wait for the disk. Handled inside the metadata seam.
         case wouldBlock
         case unavailable
+        /// The store takes no writes until it is opened again; nothing of this one took effect.
+        case readOnly
         case `internal`
     }
 

@@ -75,7 +75,7 @@ package final class AzureBlobService: HTTPService {
         case let failure as StorageFailure:
             error = AzureError(failure)
             trace.cause = failure.cause
-            closesConnection = failure.code == .bodyTruncated
+            closesConnection = failure.code == .bodyTruncated || failure.code == .bodyTimedOut
         default:
             error = AzureError(.internalError)
             trace.cause = "\(thrown)"

@@ -32,6 +32,9 @@ extension AzureBlobService {
         trace.principal = principal
         let operation = try routed.get()
         let grant = try await authorize(principal, operation, account: account, version: trace.version)
+        if principal == .anonymous, Self.asksBeyondPublic(operation, headers, query) {
+            throw authenticator.refusal(.credentialRequired, operation, version: trace.version)
+        }
         try batch?.check(operation, account: account)
 
         if target.isSecondary, operation.category != .read {
@@ -91,6 +94,20 @@ extension AzureBlobService {
             return try Access.decide(principal, operation.action, account: account, publicAccess: publicAccess)
         } catch {
             throw authenticator.refusal(error, operation, version: version)
+        }
+    }
+
+    /// Public access shows committed content, properties and names: no tags, not through a condition either, and nothing
+    /// that is uncommitted.
+    private static func asksBeyondPublic(_ operation: Operation, _ headers: RequestHeaders, _ query: QueryString) -> Bool {
+        if headers.has("x-ms-if-tags") { return true }
+        switch operation {
+        case .container(_, .listBlobs):
+            let include = (query["include"] ?? "").lowercased().split(separator: ",")
+            return include.contains("tags") || include.contains("uncommittedblobs")
+        case .blob(_, _, .getBlockList):
+            return (query["blocklisttype"] ?? "committed").lowercased() != "committed"
+        default: return false
         }
     }
 

@@ -17,8 +17,9 @@ package protocol MetadataStore: AnyObject, Sendable {
     /// Runs `body` against a snapshot and commits its writes if nothing that it read has changed meanwhile; otherwise
     /// runs it again, so `body` must have no effects of its own. Ends without a commit when `body` throws or writes nothing.
     ///
-    /// - Throws: what `body` throws; `.busy` after too many conflicts; `.outOfSpace`; `.unavailable`; `.internal`. When the
-    ///   outcome of the commit itself is unknown the store refuses all further writes until it is opened again.
+    /// - Throws: what `body` throws; `.busy` after too many conflicts; `.outOfSpace`; `.internal`. `.unavailable` means that
+    ///   the outcome of the commit is unknown, or that the store is closed; after an unknown outcome all further writes
+    ///   throw `.readOnly`, without effect, until the store is opened again.
     func transact<Result: Sendable>(
         _ body: @escaping @Sendable (any MetadataTransaction) throws(StorageFailure) -> Result
     ) async throws(StorageFailure) -> Committed<Result>

@@ -4,6 +4,7 @@ import AzureBlob
 import Extents
 import FrontDoor
 package import Logging
+import MetadataRocks
 import NIOCore
 import NIOPosix
 import Namespace
@@ -97,14 +98,35 @@ package final class NodeService: Service {
                         LogKey.reason: "\(found.health)",
                     ])
             })
-        await cancelWhenGracefulShutdown { await maintenance.run() }
-        state.withLock { $0 = .draining }
+        // Draining begins with the signal, not when the background work has come to its end.
+        let background = Task { await maintenance.run() }
+        let isPoisoned = await untilShutdownOrPoison(stores)
+        state.withLock { $0 = isPoisoned ? .failed : .draining }
+        background.cancel()
         let drained = await door.shutdown(grace: .seconds(configuration.drainSeconds))
+        await background.value
         logger.info(
             "drained",
             metadata: [
                 "connections.cut": "\(drained.connectionsCut)", "requests.abandoned": "\(drained.requestsAbandoned)",
             ])
+        if isPoisoned { throw StorageFailure(.readOnly, detail: "The metadata store must be opened again.") }
+    }
+
+    /// Waits for the end of service. After a commit whose outcome is unknown the store takes no more writes, and only
+    /// opening it again cures that: the node ends, so that whoever supervises it starts it anew.
+    private func untilShutdownOrPoison(_ stores: NodeStores) async -> Bool {
+        await cancelWhenGracefulShutdown { [world, logger] in
+            while !Task.isCancelled {
+                if stores.rocks.statistics().isPoisoned {
+                    logger.critical("a commit failed with an unknown outcome; the node stops to be started anew")
+                    return true
+                }
+                // Cancelled: the loop's condition ends it.
+                do { try await world.sleep(.seconds(1)) } catch { continue }
+            }
+            return false
+        }
     }
 
     private func namespaceConfiguration() -> Namespace.Configuration {
@@ -144,12 +166,12 @@ package final class NodeService: Service {
 
 /// Where a node is between start and stop.
 enum NodeState: String, Sendable {
-    case starting, ready, draining
+    case starting, ready, draining, failed
 
     var readiness: Readiness {
         switch self {
         case .ready: .ready
-        case .starting, .draining: .notReady(reason: rawValue)
+        case .starting, .draining, .failed: .notReady(reason: rawValue)
         }
     }
 }

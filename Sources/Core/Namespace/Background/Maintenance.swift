@@ -38,6 +38,10 @@ package struct Maintenance: Sendable {
             group.addTask {
                 await self.every(self.schedule.expiry, "expiry") { () async throws(StorageFailure) in
                     try await self.namespace.expireStagedBlocks()
+                }
+            }
+            group.addTask {
+                await self.every(self.schedule.expiry, "change log") { () async throws(StorageFailure) in
                     try await self.namespace.trimChangeLog()
                 }
             }

@@ -6,19 +6,19 @@ package import StorageModel
 /// Takes apart what no name reaches any more: one trash record at a time, in transactions of bounded size. The space of
 /// extents is given back after the commit that forgets them; a crash in between leaves them to the sweeper.
 extension Namespace {
-    /// Works through the trash once.
+    /// Works through the trash once; ends early when its task is cancelled.
     /// - Returns: whether something had to stay because somebody still reads it.
     @discardableResult
     package func reapTrash() async throws(StorageFailure) -> Bool {
         var position = Keys.all(.trash).lower
         var leftSomething = false
-        while true {
+        while !Task.isCancelled {
             let from = position
             let batch = try await metadata.read(.scan) { reader throws(StorageFailure) in
                 let cursor = try reader.cursor(in: Keys.all(.trash))
                 var entries: [MetadataEntry] = []
                 var entry = try cursor.seek(from)
-                while let current = entry, entries.count < 16 {
+                while let current = entry, entries.count < Self.trashRecordsPerStep {
                     entries.append(current)
                     entry = try cursor.next()
                 }
@@ -28,54 +28,84 @@ extension Namespace {
             position = last.key + [0]
             // Whoever could have found these contents by name holds them after this.
             await readers.lookupsHaveEnded()
-            for entry in batch {
-                do throws(StorageFailure) {
-                    if try await !reap(entry.key, try TrashRecord(decoding: entry.value)) { leftSomething = true }
-                } catch {
-                    // What cannot be read stays for fsck to name; the rest of the trash must not wait for it.
-                    guard error.code == .damaged else { throw error }
-                    logger.error("a trash record cannot be taken apart", metadata: ["cause": "\(error)"])
+            if try await reap(batch) { leftSomething = true }
+        }
+        return leftSomething
+    }
+
+    /// Takes a batch apart: what is small in common transactions, the rest one by one.
+    /// - Returns: whether something must wait for a reader.
+    private func reap(_ batch: [MetadataEntry]) async throws(StorageFailure) -> Bool {
+        var mustWait = false
+        var small: [(key: [UInt8], trash: TrashRecord)] = []
+        var smallExtents = 0
+        for entry in batch where !Task.isCancelled {
+            do throws(StorageFailure) {
+                let trash = try TrashRecord(decoding: entry.value)
+                if case .content(let id, _) = trash, readers.isHeld(id) {
+                    mustWait = true
+                    continue
+                }
+                if let extents = trash.extentsOfSmall {
+                    small.append((entry.key, trash))
+                    smallExtents += extents
+                    if smallExtents >= Self.extentsPerStep {
+                        try await reapSmall(small)
+                        (small, smallExtents) = ([], 0)
+                    }
+                } else {
+                    try await reapLarge(entry.key, trash)
+                }
+            } catch { try Self.passOver(error, logger) }
+        }
+        do throws(StorageFailure) { try await reapSmall(small) } catch {
+            // One that cannot be taken apart must not hold up its neighbours.
+            for (key, trash) in small {
+                do throws(StorageFailure) { try await reapSmall([(key, trash)]) } catch {
+                    try Self.passOver(error, logger)
                 }
             }
         }
+        return mustWait
     }
 
-    /// - Returns: false when it must wait for a reader.
-    private func reap(_ key: [UInt8], _ trash: TrashRecord) async throws(StorageFailure) -> Bool {
-        switch trash {
-        case .content(let id, let content):
-            guard !readers.isHeld(id) else { return false }
-            return try await reapContent(id, content, trashKey: key)
-        case .extents(let extents):
-            try await forget { transaction throws(StorageFailure) in
-                guard try transaction.get(key) != nil else { return [] }
+    /// What the store cannot do now ends the pass; what is wrong with one record stays for fsck to name.
+    private static func passOver(_ failure: StorageFailure, _ logger: Logger) throws(StorageFailure) {
+        switch failure.code {
+        case .unavailable, .readOnly, .busy, .outOfSpace: throw failure
+        default: logger.error("a trash record cannot be taken apart", metadata: ["cause": "\(failure)"])
+        }
+    }
+
+    private func reapSmall(_ batch: [(key: [UInt8], trash: TrashRecord)]) async throws(StorageFailure) {
+        guard !batch.isEmpty else { return }
+        try await forget { transaction throws(StorageFailure) in
+            var extents: [Extent] = []
+            for (key, trash) in batch where try transaction.get(key) != nil {
                 transaction.delete(key)
-                return try transaction.letGo(extents)
+                switch trash {
+                case .extents(let dropped): extents += dropped
+                case .content(_, .pieces(let pieces)): extents += pieces.distinctExtents
+                case .content(let id, .inline): transaction.delete(Keys.content(id, at: 0))
+                case .content, .container: break
+                }
             }
-            return true
-        case .container(let id, let account):
-            return try await reapContainer(id, account: account, trashKey: key)
+            return try transaction.letGo(extents)
         }
     }
 
-    private func reapContent(
-        _ id: ContentID, _ content: BlobRecord.Content, trashKey: [UInt8]
-    ) async throws(StorageFailure) -> Bool {
-        switch content {
-        case .empty, .inline, .pieces:
-            try await forget { transaction throws(StorageFailure) in
-                guard try transaction.get(trashKey) != nil else { return [] }
-                transaction.delete(trashKey)
-                if case .pieces(let pieces) = content { return try transaction.letGo(pieces.distinctExtents) }
-                transaction.delete(Keys.content(id, at: 0))
-                return []
-            }
-        case .pages:
+    private func reapLarge(_ key: [UInt8], _ trash: TrashRecord) async throws(StorageFailure) {
+        switch trash {
+        case .content(let id, .pages):
             var isDone = false
-            while !isDone { isDone = try await reapOnePage(id, trashKey: trashKey) }
+            while !isDone, !Task.isCancelled { isDone = try await reapOnePage(id, trashKey: key) }
+        case .container(let id, let account): try await reapContainer(id, account: account, trashKey: key)
+        case .content, .extents: break
         }
-        return true
     }
+
+    private static var trashRecordsPerStep: Int { 256 }
+    private static var extentsPerStep: Int { 4096 }
 
     /// Page by page, so that a transaction stays small; the trash record goes last.
     /// - Returns: true when the manifest is gone, or still belongs to another blob.
@@ -109,8 +139,8 @@ extension Namespace {
 
     private func reapContainer(
         _ id: ContainerID, account: AccountName, trashKey: [UInt8]
-    ) async throws(StorageFailure) -> Bool {
-        while true {
+    ) async throws(StorageFailure) {
+        while !Task.isCancelled {
             let isEmpty = try await metadata.transact { transaction throws(StorageFailure) -> Bool in
                 var isEmpty = try self.throwAwayBlobs(of: id, account: account, transaction)
                 if isEmpty { isEmpty = try self.throwAwayBlocks(of: id, transaction) }
@@ -122,7 +152,7 @@ extension Namespace {
                 transaction.delete(trashKey)
                 return true
             }.result
-            if isEmpty { return true }
+            if isEmpty { return }
         }
     }
 
@@ -149,17 +179,16 @@ extension Namespace {
         of id: ContainerID, _ transaction: any MetadataTransaction
     ) throws(StorageFailure) -> Bool {
         let cursor = try transaction.cursor(in: KeyRange(prefix: Keys.named(.stagedBlock, id, "")))
-        var extents: [Extent] = []
+        var dropped = DroppedExtents()
         var count = 0
-        while count < Self.blobsPerReapingStep {
+        while count < Self.blobsPerReapingStep, dropped.parts < 16 {
             guard let entry = try cursor.next() else { break }
             transaction.delete(entry.key)
-            extents += try StagedBlockRecord(decoding: entry.value).pieces.distinctExtents
+            dropped.add(try StagedBlockRecord(decoding: entry.value).pieces.distinctExtents, transaction)
             count += 1
         }
-        guard count > 0 else { return true }
-        transaction.throwAway(.extents(extents))
-        return false
+        dropped.finish(transaction)
+        return count == 0
     }
 
     private static var blobsPerReapingStep: Int { 256 }
@@ -183,6 +212,10 @@ extension MetadataTransaction {
         for (extent, count) in times {
             var record = try self.extent(extent)
             record.holders -= count
+            // The last guard before bytes are given back: a count that is off must never free what others name.
+            guard record.holders >= 0 else {
+                throw StorageFailure(.damaged, cause: "extent \(extent.id) has fewer holders than records name it")
+            }
             if record.holders > 0 {
                 set(ExtentRecord.key(extent), record.encode())
             } else {

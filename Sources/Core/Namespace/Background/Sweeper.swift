@@ -1,4 +1,5 @@
 import Extents
+import Logging
 import Metadata
 package import StorageModel
 
@@ -9,18 +10,27 @@ extension Namespace {
     package func sweepUnnamedExtents() async throws(StorageFailure) -> Int64 {
         var freed: Int64 = 0
         for group in try await extents.closedGroups() {
-            let live = try await metadata.read(.scan) { reader throws(StorageFailure) in
-                var live: [Extent] = []
-                let cursor = try reader.cursor(in: KeyRange(prefix: Keys.extents(inGroup: group)))
-                while let entry = try cursor.next() {
-                    live.append(try ExtentRecord.extent(key: entry.key, value: entry.value).0)
-                }
-                return live
+            if Task.isCancelled { break }
+            do throws(StorageFailure) { freed += try await sweep(group) } catch {
+                // A group that cannot be swept keeps its space; the others must not wait for it.
+                guard error.code == .damaged else { throw error }
+                logger.error("a group cannot be swept", metadata: ["group": "\(group)", "cause": "\(error)"])
             }
-            // Records of a closed group only ever disappear: what the snapshot shows is all that can be live.
-            freed += try await extents.keepOnly(live, inGroup: group)
         }
         return freed
+    }
+
+    private func sweep(_ group: UInt64) async throws(StorageFailure) -> Int64 {
+        let live = try await metadata.read(.scan) { reader throws(StorageFailure) in
+            var live: [Extent] = []
+            let cursor = try reader.cursor(in: KeyRange(prefix: Keys.extents(inGroup: group)))
+            while let entry = try cursor.next() {
+                live.append(try ExtentRecord.extent(key: entry.key, value: entry.value).0)
+            }
+            return live
+        }
+        // Records of a closed group only ever disappear: what the snapshot shows is all that can be live.
+        return try await extents.keepOnly(live, inGroup: group)
     }
 
     /// Drops staged blocks of names whose last block is older than the lifetime.
@@ -41,8 +51,15 @@ extension Namespace {
                 }
                 return (entries, false)
             }
-            for entry in page.0 where try LastBlockWriteRecord.decode(entry.value) < oldest {
-                try await expire(entry.key, olderThan: oldest)
+            for entry in page.0 where !Task.isCancelled {
+                do throws(StorageFailure) {
+                    guard try LastBlockWriteRecord.decode(entry.value) < oldest else { continue }
+                    try await expire(entry.key, olderThan: oldest)
+                } catch {
+                    // One name's records must not keep the others' blocks.
+                    guard error.code == .damaged else { throw error }
+                    logger.error("staged blocks cannot be expired", metadata: ["cause": "\(error)"])
+                }
             }
             guard page.1, let last = page.0.last else { break }
             position = last.key + [0]

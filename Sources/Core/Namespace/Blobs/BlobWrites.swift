@@ -61,7 +61,7 @@ extension Namespace {
             trashSignal.raise()
             return committed
         } catch {
-            if error.code != .unavailable, error.code != .internal { await giveBack(stored) }
+            if error.code != .unavailable { await giveBack(stored) }
             throw error
         }
     }

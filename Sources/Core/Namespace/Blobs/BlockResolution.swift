@@ -11,7 +11,13 @@ struct CommittedBlocks {
     }
     private(set) var blocks: [Block] = []
 
-    init(of record: BlobRecord, _ reader: any MetadataReader) throws(StorageFailure) {
+    private let keepsPieces: Bool
+
+    /// - Parameter keepsPieces: false when ids and sizes are enough.
+    init(
+        of record: BlobRecord, keepsPieces: Bool = true, _ reader: any MetadataReader
+    ) throws(StorageFailure) {
+        self.keepsPieces = keepsPieces
         switch record.content {
         case .empty, .inline: return
         case .pieces(let pieces): add(pieces)
@@ -32,10 +38,10 @@ struct CommittedBlocks {
     private mutating func add(_ pieces: [ManifestPiece]) {
         for piece in pieces {
             if let id = piece.block {
-                blocks.append(Block(id: id, size: Int64(piece.length), pieces: [piece]))
+                blocks.append(Block(id: id, size: Int64(piece.length), pieces: keepsPieces ? [piece] : []))
             } else if !blocks.isEmpty {
                 blocks[blocks.count - 1].size += Int64(piece.length)
-                blocks[blocks.count - 1].pieces.append(piece)
+                if keepsPieces { blocks[blocks.count - 1].pieces.append(piece) }
             }
         }
     }
@@ -114,7 +120,9 @@ struct BlockResolution {
         for (extent, delta) in change where delta != 0 {
             var record = try transaction.extent(extent)
             record.holders += delta
-            precondition(record.holders > 0, "a manifest names an extent that nothing would hold")
+            guard record.holders > 0 else {
+                throw StorageFailure(.damaged, cause: "extent \(extent.id) has fewer holders than records name it")
+            }
             transaction.set(ExtentRecord.key(extent), record.encode())
         }
     }

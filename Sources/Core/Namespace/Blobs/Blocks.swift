@@ -36,7 +36,9 @@ extension Namespace {
         let name = address.blob.value
         let key = Keys.stagedBlock(container, name, id)
         if let old = try transaction.get(key) {
-            transaction.throwAway(.extents(try StagedBlockRecord(decoding: old).pieces.distinctExtents))
+            var dropped = DroppedExtents()
+            dropped.add(try StagedBlockRecord(decoding: old).pieces.distinctExtents, transaction)
+            dropped.finish(transaction)
         } else {
             transaction.add(Keys.uncommittedCount(container, name), 1)
         }
@@ -126,7 +128,7 @@ extension Namespace {
             }
             var listing = BlockListing(committedBlob: record?.properties(at: now), committed: [], uncommitted: [])
             if kind != .uncommitted, let record {
-                for block in try CommittedBlocks(of: record, reader).blocks {
+                for block in try CommittedBlocks(of: record, keepsPieces: false, reader).blocks {
                     listing.committed.append(.init(id: block.id, size: block.size))
                 }
             }

@@ -76,6 +76,7 @@ extension Namespace {
         guard reading.length > 0 else {
             throw StorageFailure(.invalidInput, detail: "A block holds at least one byte.")
         }
+        guard reading.length <= Limits.blockBytes else { throw StorageFailure(.bodyTooLarge(limit: Limits.blockBytes)) }
         // What the answer and the checks need has to be read; the block itself shares the extents afterwards.
         let meter = BodyMeter(hashesMD5: expectedMD5 != nil)
         try await measure(reading.body, with: meter)
@@ -99,6 +100,10 @@ extension Namespace {
                 let record = try self.findSource(source, .none, at: now, transaction)
                 guard record.version == sourceVersion else { throw StorageFailure(.sourceConditionNotMet) }
                 pieces = try ManifestSlice.pieces(of: record, in: bytes, transaction)
+                guard pieces.count <= Self.piecesPerBlock else {
+                    throw StorageFailure(
+                        .invalidInput, detail: "The source range consists of too many small pieces for one block.")
+                }
                 try transaction.hold(pieces.distinctExtents)
             }
             try self.stage(
@@ -107,6 +112,9 @@ extension Namespace {
         }
         return digests
     }
+
+    /// Bounds the record of a staged block to some 500 KiB.
+    private static let piecesPerBlock = 10_000
 
     private func measure(_ body: any BodyProducer, with meter: BodyMeter) async throws(StorageFailure) {
         if let extents = body as? ExtentBody {

@@ -52,10 +52,14 @@ private struct ListingWalk {
         nextUncommitted = try uncommitted?.seek(Keys.named(.uncommittedBlob, container, "") + name)
     }
 
+    /// Pages end here even when more names were asked for: metadata of 8 KiB a blob must not make a page of 40 MiB.
+    private static let recordBytesPerPage = 2 << 20
+
     private func name(of entry: MetadataEntry) -> ArraySlice<UInt8> { entry.key[nameStart...] }
 
     mutating func page() throws(StorageFailure) -> BlobListResult {
         var result = BlobListResult(entries: [], next: nil)
+        var bytes = 0
         while true {
             let isUncommitted: Bool
             let entry: MetadataEntry
@@ -69,10 +73,11 @@ private struct ListingWalk {
                 // A committed blob hides the blocks that are staged for its next content.
                 if !isUncommitted, name(of: right) == name(of: left) { nextUncommitted = try uncommitted?.next() }
             }
-            guard result.entries.count < query.limit else {
+            guard result.entries.count < query.limit, bytes < Self.recordBytesPerPage else {
                 result.next = ListPosition(from: Array(name(of: entry)))
                 return result
             }
+            bytes += entry.key.count + entry.value.count
             if let common = commonPrefix(of: name(of: entry)) {
                 result.entries.append(.prefix(try storedName(common) { text throws(StorageFailure) in text }))
                 // A run of 0xFF bytes has no successor, but names are UTF-8 and hold none.

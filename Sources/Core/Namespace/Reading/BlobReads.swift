@@ -58,7 +58,12 @@ extension Namespace {
             body = BufferBody(ByteBuffer())
         } else {
             readers.leaveLookup(ticket, holding: record.contentID)
-            body = ExtentBody(of: record, range: bytes, namespace: self)
+            let extentBody = ExtentBody(of: record, range: bytes, namespace: self)
+            do throws(StorageFailure) { try await extentBody.prepare() } catch {
+                extentBody.close()
+                throw error
+            }
+            body = extentBody
         }
         return BlobReading(properties: record.properties(at: now), range: resolved, body: body)
     }
@@ -87,7 +92,7 @@ extension Namespace {
         switch validator {
         case nil: true
         case .version(let version)?: version == record.version
-        case .unmodifiedSince(let date)?: record.lastModified.seconds <= date.seconds
+        case .lastModified(let date)?: record.lastModified.seconds == date.seconds
         }
     }
 }

@@ -33,6 +33,15 @@ final class ExtentBody: BodyProducer {
         }
     }
 
+    /// Verifies the extent of the first bytes, so that damage there is an answer and not a cut connection.
+    func prepare() async throws(StorageFailure) {
+        let whole = state.withLock { $0.remaining }
+        guard let slice = try await nextSlice() else { return }
+        _ = try await namespace.extents.spans(of: slice.extent, range: slice.range)
+        // Nothing has been given out: what follows begins at the start again, on the page that is loaded now.
+        state.withLock { $0.remaining = whole }
+    }
+
     func next() async throws(StorageFailure) -> BodyPiece? {
         if let span = state.withLock({ $0.spans.popFirst() }) { return .file(span) }
         guard let slice = try await nextSlice() else { return nil }

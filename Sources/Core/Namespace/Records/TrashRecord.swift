@@ -10,6 +10,16 @@ enum TrashRecord: Sendable {
     case extents([Extent])
     case container(ContainerID, account: AccountName)
 
+    /// How many extents it lists, when one step of the reaper can take it apart.
+    var extentsOfSmall: Int? {
+        switch self {
+        case .extents(let extents): extents.count
+        case .content(_, .pieces(let pieces)): pieces.count
+        case .content(_, .empty), .content(_, .inline): 1
+        case .content(_, .pages), .container: nil
+        }
+    }
+
     func encode() -> [UInt8] {
         var writer = RecordWriter(format: Self.format)
         switch self {

@@ -115,26 +115,45 @@ extension Namespace {
         let prefix = Keys.stagedBlocks(container, name.value)
         let range = KeyRange(prefix: prefix)
         let cursor = try transaction.cursor(in: range)
-        var dropped: [Extent] = []
-        var part = firstPart
+        var dropped = DroppedExtents(firstPart: firstPart)
         while let entry = try cursor.next() {
             let id = try storedName(entry.key[prefix.count...]) { text throws(StorageFailure) in BlockID(text: text) }
             guard !consumed.contains(id) else { continue }
-            dropped += try StagedBlockRecord(decoding: entry.value).pieces.distinctExtents
-            if dropped.count >= Self.extentsPerTrashRecord {
-                transaction.throwAway(.extents(dropped), part: part)
-                part += 1
-                dropped = []
-            }
+            dropped.add(try StagedBlockRecord(decoding: entry.value).pieces.distinctExtents, transaction)
         }
-        if !dropped.isEmpty { transaction.throwAway(.extents(dropped), part: part) }
+        dropped.finish(transaction)
         transaction.delete(range)
         for kind in [Keys.Kind.uncommittedBlob, .uncommittedCount, .lastBlockWrite] {
             transaction.delete(Keys.named(kind, container, name.value))
         }
     }
 
-    static let extentsPerTrashRecord = 20_000
+}
+
+/// Extents of dropped blocks on their way to the trash, in records of bounded size.
+struct DroppedExtents {
+    /// Some 500 KiB a record.
+    private static let extentsPerRecord = 20_000
+    private var pending: [Extent] = []
+    private var part: UInt16
+    private(set) var parts = 0
+
+    init(firstPart: UInt16 = 0) { part = firstPart }
+
+    mutating func add(_ extents: [Extent], _ transaction: any MetadataTransaction) {
+        for extent in extents {
+            pending.append(extent)
+            if pending.count >= Self.extentsPerRecord { finish(transaction) }
+        }
+    }
+
+    mutating func finish(_ transaction: any MetadataTransaction) {
+        guard !pending.isEmpty else { return }
+        transaction.throwAway(.extents(pending), part: part)
+        part += 1
+        parts += 1
+        pending = []
+    }
 }
 
 enum ManifestPaging {

@@ -24,6 +24,8 @@ struct ConnectionStateMachine: Sendable {
         case piece(ByteBuffer)
         case end
         case truncated
+        /// The peer was too slow for too long.
+        case timedOut
     }
 
     enum PullOutcome: Equatable {
@@ -343,7 +345,7 @@ struct ConnectionStateMachine: Sendable {
         isBodyBroken = true
         closesAfterAnswer = true
         isPullWaiting = false
-        return (.deliver(.truncated), .body)
+        return (.deliver(.timedOut), .body)
     }
 
     /// No new request after the one that is under way.

@@ -57,6 +57,7 @@ final class Exchange: RequestBody, @unchecked Sendable {
         case .piece(let piece): return piece
         case .end: return nil
         case .truncated: throw StorageFailure(.bodyTruncated)
+        case .timedOut: throw StorageFailure(.bodyTimedOut)
         }
     }
 }

@@ -100,7 +100,7 @@ package struct ConditionHeaders: Sendable {
 
     /// `If-Range` (RFC 9110 §13.1.5). What cannot be read, or is weak, equals nothing: the whole object is sent.
     package static func rangeValidator(_ value: String) -> RangeValidator {
-        if let date = HTTPDate.parse(value) { return .unmodifiedSince(date) }
+        if let date = HTTPDate.parse(value) { return .lastModified(date) }
         guard let list = ETagList(value, comparison: .strong), list.count == 1,
             case .versions(let versions) = list.condition
         else { return .version(nil) }

@@ -78,11 +78,12 @@ extension AzureError {
         case .crc64Mismatch(let given, let computed): .crc64Mismatch(given: given, computed: computed)
         case .bodyTooLarge(let limit): .bodyTooLarge(limit: limit)
         case .bodyTruncated: AzureError(.invalidInput, message: "The request body ended before its declared length.")
+        case .bodyTimedOut: AzureError(.operationTimedOut)
 
         // The node's own state
         case .outOfSpace: .noSpaceLeft
         case .busy(let seconds): .serverBusy(retryAfterSeconds: seconds)
-        case .unavailable: .serverBusy(retryAfterSeconds: 2)
+        case .unavailable, .readOnly: .serverBusy(retryAfterSeconds: 2)
         case .publicAccessNotPermitted: AzureError(.publicAccessNotPermitted)
         case .damaged, .wouldBlock, .internal: AzureError(.internalError)
         }

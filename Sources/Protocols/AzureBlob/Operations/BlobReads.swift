@@ -1,3 +1,4 @@
+import Access
 import AzureWire
 import Checksums
 import Crypto
@@ -21,7 +22,7 @@ extension AzureBlobService {
         let reading = try await namespace.openBlob(blob, range: range, ifRange: ifRange, guard: held)
 
         var answer = Answer(reading.range == nil ? .ok : .partialContent)
-        answer.setBlob(reading.properties)
+        answer.setBlob(reading.properties, for: call.grant.principal)
         answer.set("Accept-Ranges", "bytes")
         let storedMD5 = reading.properties.headers.contentMD5.map { Base64.encode($0) }
         guard let range = reading.range else {
@@ -51,7 +52,7 @@ extension AzureBlobService {
         let held = Guard(conditions: try headers.conditions(.reading(call.version)), lease: try headers.lease())
         let properties = try await namespace.blobProperties(blob, guard: held)
         var answer = Answer(.ok, body: .headOnly(length: properties.length))
-        answer.setBlob(properties)
+        answer.setBlob(properties, for: call.grant.principal)
         answer.set("Accept-Ranges", "bytes")
         answer.set("Content-MD5", properties.headers.contentMD5.map { Base64.encode($0) })
         answer.setTier(properties)
@@ -122,7 +123,7 @@ extension Answer {
     }
 
     /// The headers that GET and HEAD share.
-    mutating func setBlob(_ properties: BlobProperties) {
+    mutating func setBlob(_ properties: BlobProperties, for principal: Principal) {
         let headers = properties.headers
         set("Content-Type", headers.contentType)
         set("Content-Encoding", headers.contentEncoding)
@@ -135,7 +136,7 @@ extension Answer {
         set("x-ms-server-encrypted", "true")
         setLease(properties.lease)
         setMetadata(properties.metadata)
-        if properties.tags.count > 0 { set("x-ms-tag-count", String(properties.tags.count)) }
+        if properties.tags.count > 0, principal != .anonymous { set("x-ms-tag-count", String(properties.tags.count)) }
         guard let copy = properties.copy else { return }
         set("x-ms-copy-id", copy.id)
         set("x-ms-copy-source", copy.source)

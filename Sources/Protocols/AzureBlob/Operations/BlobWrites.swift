@@ -115,8 +115,6 @@ extension AzureBlobService {
         case "all": kind = .all
         default: throw AzureError.invalidQueryParameter("blocklisttype", text)
         }
-        // Whoever has no credential sees what is committed and nothing else.
-        if call.grant.principal == .anonymous, kind != .committed { throw AzureError(.resourceNotFound) }
         let held = Guard(conditions: try headers.tagConditions(), lease: try headers.lease())
         let listing = try await namespace.blockList(blob, kind: kind, guard: held)
 

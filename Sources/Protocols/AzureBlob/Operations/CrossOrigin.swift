@@ -31,7 +31,11 @@ extension AzureBlobService {
                 "CORS rules unreadable", metadata: [LogKey.account: "\(account.name)", LogKey.error: "\(error)"])
             return
         }
-        let names = response.headers.map(\.name) + ["x-ms-request-id", "x-ms-version"]
+        // What is added later belongs to the answer too.
+        let names =
+            response.headers.map(\.name) + [
+                "x-ms-request-id", "x-ms-client-request-id", "x-ms-version", "Content-Length", "Date", "Server",
+            ]
         let added = CORS.actual(
             origin: origin, method: request.head.method.rawValue, responseHeaders: names, rules: rules)
         for header in added { response.headers.add(name: header.name, value: header.value) }
