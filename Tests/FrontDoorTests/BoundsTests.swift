@@ -137,7 +137,7 @@ struct BoundsTests {
                 try await other.send("GET /other HTTP/1.1\r\nHost: h\r\n\r\n")
                 _ = try await other.answer()
             }
-            fixture.clock.advance(seconds: 61)
+            fixture.clock.advance(seconds: 301)
             await fixture.door.sweep()
             await producer.closes.reaches(1)
             let stalls = fixture.metrics.counter(
