@@ -26,7 +26,8 @@ Paste, in another terminal (pip install azure-storage-blob):
   python3 -c "import os; from azure.storage.blob import BlobServiceClient as S; c = S.from_connection_string(os.environ['AZURE_STORAGE_CONNECTION_STRING']).get_container_client('demo'); c.exists() or c.create_container(); c.upload_blob('hello.txt', b'hello lake', overwrite=True); print([b.name for b in c.list_blobs()], c.download_blob('hello.txt').readall())"
 
 With rclone:
-  rclone copy . :azureblob,use_emulator:demo/tree && rclone ls :azureblob,use_emulator:demo/tree
+  export RCLONE_AZUREBLOB_USE_EMULATOR=true RCLONE_AZUREBLOB_ENDPOINT=$blob/devstoreaccount1
+  rclone mkdir :azureblob:tree && rclone copy ./some-directory :azureblob:tree && rclone ls :azureblob:tree
 
 Ctrl-C stops the node.
 TEXT

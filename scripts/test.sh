@@ -20,7 +20,7 @@ step python-env scripts/python-env.sh
 step lint make --no-print-directory lint
 step unit make --no-print-directory unit
 step build make --no-print-directory build
-step wire python3 -m unittest discover -s e2e -p 'test_*.py' -t e2e
+step harnesses python3 -m unittest e2e/test_wire.py e2e/crash/test_checker.py bench/test_bench.py
 step e2e make --no-print-directory e2e
 step hostile make --no-print-directory hostile
 step memory make --no-print-directory memory

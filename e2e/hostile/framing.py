@@ -87,7 +87,7 @@ def request_lines() -> list[Case]:
             lambda c: f"GET /{c.account.name} HTTP/1.1\nHost: {c.host}\n\n".encode(),
             statuses(400, 401, 403, 404),
         ),
-        Case("request line", "SSH banner", lambda c: b"SSH-2.0-OpenSSH_9.0\r\n", BAD, may_close=True),
+        Case("request line", "SSH banner", lambda c: b"SSH-2.0-OpenSSH_9.0\r\n", statuses(400, 408), may_close=True),
     ]
 
 

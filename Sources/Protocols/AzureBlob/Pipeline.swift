@@ -99,7 +99,9 @@ extension AzureBlobService {
 
     /// Public access shows committed content, properties and names: no tags, not through a condition either, and nothing
     /// that is uncommitted.
-    private static func asksBeyondPublic(_ operation: Operation, _ headers: RequestHeaders, _ query: QueryString) -> Bool {
+    private static func asksBeyondPublic(_ operation: Operation, _ headers: RequestHeaders, _ query: QueryString)
+        -> Bool
+    {
         if headers.has("x-ms-if-tags") { return true }
         switch operation {
         case .container(_, .listBlobs):
