@@ -14,7 +14,7 @@ export FOREBAY_BIN ?= $(CURDIR)/$(FOREBAY)
 help: ## Lists the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build ## Starts a node on localhost with embedded storage and prints what to paste.
+run: build client-packages python-env ## Starts a node on localhost with embedded storage and prints what to paste.
 	@scripts/run.sh "$(FOREBAY_BIN)" "$(DATA)"
 
 build: system-packages ## Builds the released binary.

@@ -20,14 +20,13 @@ Blob endpoint      $blob/devstoreaccount1
 Admin endpoint     $metrics/metrics  $metrics/healthz/ready
 Data directory     $data
 
-export AZURE_STORAGE_CONNECTION_STRING='DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=$blob/devstoreaccount1;'
-
-Paste, in another terminal (pip install azure-storage-blob):
-  python3 -c "import os; from azure.storage.blob import BlobServiceClient as S; c = S.from_connection_string(os.environ['AZURE_STORAGE_CONNECTION_STRING']).get_container_client('demo'); c.exists() or c.create_container(); c.upload_blob('hello.txt', b'hello lake', overwrite=True); print([b.name for b in c.list_blobs()], c.download_blob('hello.txt').readall())"
+Paste, in another terminal, in this directory:
+  export AZURE_STORAGE_CONNECTION_STRING='DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=$key;BlobEndpoint=$blob/devstoreaccount1;'
+  .venv-e2e/bin/python scripts/tree.py upload docs demo && .venv-e2e/bin/python scripts/tree.py list demo && .venv-e2e/bin/python scripts/tree.py download demo /tmp/docs-again && diff -r docs /tmp/docs-again
 
 With rclone:
   export RCLONE_AZUREBLOB_USE_EMULATOR=true RCLONE_AZUREBLOB_ENDPOINT=$blob/devstoreaccount1
-  rclone mkdir :azureblob:tree && rclone copy ./some-directory :azureblob:tree && rclone ls :azureblob:tree
+  rclone mkdir :azureblob:tree && rclone copy docs :azureblob:tree && rclone check docs :azureblob:tree
 
 Ctrl-C stops the node.
 TEXT
