@@ -125,7 +125,10 @@ let package = Package(
         tests("AccessTests", ["Access", "StorageModel"]),
         tests(
             "NamespaceTests",
-            ["Namespace", "Metadata", "Extents", "StorageModel", "StorageTestKit", .nioCore, .logging],
+            [
+                "Namespace", "Metadata", "Extents", "StorageModel", "StorageTestKit", "Checksums", .nioCore, .crypto,
+                .logging,
+            ],
             exclude: ["Seeds"]),
         tests(
             "AzureBlobTests",
