@@ -57,6 +57,8 @@ package protocol ExtentStore: AnyObject, Sendable {
     func closedGroups() async throws(StorageFailure) -> [UInt64]
 
     /// Frees everything in a closed group but `live` (ascending, without duplicates). Answers the bytes given back.
+    /// From the look-up of what lives until this returns the caller frees nothing of the group, and later nothing that
+    /// was not in `live`: the store counts what remains, and a group whose count comes to nothing is deleted whole.
     func keepOnly(_ live: [Extent], inGroup group: UInt64) async throws(StorageFailure) -> Int64
 
     /// Reads the extent from its medium, not from what was verified earlier, and compares its checksum.

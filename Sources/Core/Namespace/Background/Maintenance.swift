@@ -33,8 +33,12 @@ package struct Maintenance: Sendable {
 
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.sweepAtStart() }
-            group.addTask { await self.reap() }
+            group.addTask {
+                // One after the other: an extent whose record the reaper has just deleted would not show as live to the
+                // sweeper, and its later freeing would be counted a second time against what does live.
+                await self.sweepAtStart()
+                await self.reap()
+            }
             group.addTask {
                 await self.every(self.schedule.expiry, "expiry") { () async throws(StorageFailure) in
                     try await self.namespace.expireStagedBlocks()
