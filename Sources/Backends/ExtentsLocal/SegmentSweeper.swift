@@ -35,7 +35,9 @@ struct SegmentSweeper: Sendable {
                     // The space comes back when the whole segment is free.
                     punched = false
                 }
-                space.liveBytes = space.liveBytes.map { max(0, $0 - bytes) }
+                // More than what lives was freed: the count is worth nothing, and a segment is never deleted by it. The
+                // sweeper of the next start counts anew.
+                space.liveBytes = space.liveBytes.flatMap { $0 >= bytes ? $0 - bytes : nil }
                 if punched { release(bytes, &space) }
             }
             if space.liveBytes == nil { space.freedBeforeSweep.formUnion(extents.map(\.id.position)) }
