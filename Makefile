@@ -6,10 +6,14 @@ PYTHON_ENV := .venv-e2e
 DATA ?= data
 JOBS ?= 2
 CRASH_CYCLES ?= 50
+HOURS ?= 0.5
+# One program for one machine: the runtime is linked in, and the optimiser sees across modules.
+RELEASE_FLAGS := --static-swift-stdlib -Xswiftc -cross-module-optimization
 
 export FOREBAY_BIN ?= $(CURDIR)/$(FOREBAY)
 
-.PHONY: help run build test unit lint format e2e crash hostile memory bench system-packages client-packages python-env clean
+.PHONY: help run build test unit lint format e2e crash hostile memory bench bench-scale allocations soak \
+	system-packages client-packages bench-packages python-env clean
 
 help: ## Lists the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +22,7 @@ run: build client-packages python-env ## Starts a node on localhost with embedde
 	@scripts/run.sh "$(FOREBAY_BIN)" "$(DATA)"
 
 build: system-packages ## Builds the released binary.
-	$(SWIFT) build -c release --product forebay --scratch-path $(RELEASE) -j $(JOBS)
+	$(SWIFT) build -c release --product forebay --scratch-path $(RELEASE) -j $(JOBS) $(RELEASE_FLAGS)
 
 test: ## Runs every test: lint, unit and contract suites, real clients, hostile input, memory, a short crash loop.
 	@scripts/test.sh
@@ -44,9 +48,21 @@ memory: build ## Large and many concurrent uploads under a memory bound.
 crash: build ## Kills the node under load, again and again, and checks that nothing acknowledged is lost.
 	python3 e2e/crash/crash.py --cycles $(CRASH_CYCLES)
 
-bench: build ## Requests and bytes per second next to nginx, in one run.
+bench: build bench-packages ## Requests and bytes per second next to nginx, SeaweedFS and rclone, in one run.
+	python3 bench/bench.py --out docs/benchmarks/node.md $(BENCH_FLAGS)
+
+bench-scale: build bench-packages ## A million names, 100 GiB of extents, 1,000 uploads at once.
+	python3 bench/scale.py --out docs/benchmarks/scale.md $(SCALE_FLAGS)
+
+allocations: build ## Allocations per request against their thresholds.
+	python3 e2e/allocations/allocations.py
+
+soak: build ## A steady mixed load for HOURS hours; red when anything grows.
+	python3 e2e/soak/soak.py --hours $(HOURS) --out docs/reliability
+
+bench-packages:
 	@scripts/system-packages.sh bench
-	python3 bench/bench.py $(BENCH_FLAGS)
+	@scripts/python-env.sh --bench
 
 system-packages:
 	@scripts/system-packages.sh build

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from goals import FIO_EACH, FIO_SHARED
+
 MIB = 1 << 20
 
 
@@ -75,26 +77,20 @@ def loopback_sendfile(home: Path, seconds: float, keep: bool) -> Limit:
     return Limit(f"loopback sendfile, receiver {'copies' if keep else 'discards'}", received / elapsed, 0)
 
 
+SYNCED_WRITES = {
+    FIO_EACH: ("--rw=write", "--bs=8m", "--fdatasync=1", "--ioengine=psync"),
+    FIO_SHARED: ("--rw=write", "--bs=8m", "--fdatasync=16", "--ioengine=psync"),
+}
+
+
+def synced_write(name: str, home: Path, seconds: float) -> Limit:
+    """Sequential durable writes of 8 MiB: what large uploads are held against, in the same round."""
+    return fio(name, home, seconds, *SYNCED_WRITES[name])
+
+
 def measure(home: Path, seconds: float) -> list[Limit]:
+    """What is measured once in a run."""
     return [
-        fio(
-            "fio sequential write of 8 MiB, fdatasync after each",
-            home,
-            seconds,
-            "--rw=write",
-            "--bs=8m",
-            "--fdatasync=1",
-            "--ioengine=psync",
-        ),
-        fio(
-            "fio sequential write of 8 MiB, fdatasync after each 16",
-            home,
-            seconds,
-            "--rw=write",
-            "--bs=8m",
-            "--fdatasync=16",
-            "--ioengine=psync",
-        ),
         fio(
             "fio write of 4 KiB, fdatasync after each",
             home,

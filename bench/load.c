@@ -1,11 +1,19 @@
 // The load generator for what wrk cannot measure: uploads of bodies under ever new names, HEAD, and large downloads.
 //
-//   load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE] [cycle]
+//   load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE|-] [cycle | COUNT]
 //
 // TABLE holds ready-made request heads, each as a line with its length and then its bytes: signing is done before the
-// clock starts. With BODY_FILE each head is followed by that file's bytes, with `cycle` the table starts again at its end
-// (without it, each head is sent once). One request at a time per connection. Bodies go out by sendfile and are thrown
-// away on arrival inside the kernel (MSG_TRUNC), so that the generator costs the machine as little as it can.
+// clock starts. With BODY_FILE each head is followed by that file's bytes, with `cycle` the table starts again at its
+// end (without it, each head is sent once).
+//
+// With COUNT the table's first head is a template that is sent so many times: its `@` become the decimal digits of the
+// request's number, from 0, padded with zeroes. If the table goes on, its second entry is the string to sign, with the
+// same `@`, and its third the key: the Base64 of their HMAC-SHA256 takes the place of the head's run of `#`, so that
+// every request is signed for itself, at a microsecond or two. `marks_s` are the times at which each hundredth of the
+// requests was answered.
+//
+// One request at a time per connection. Bodies go out by sendfile and are thrown away on arrival inside the kernel
+// (MSG_TRUNC), so that the generator costs the machine as little as it can.
 //
 // Prints one JSON object. Exit status 1 if any answer was not 2xx or any connection broke.
 
@@ -14,6 +22,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -30,9 +40,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_BYTES = 16 * 1024, SMALL_BODY_BYTES = 64 * 1024, MAX_THREADS = 64 };
+enum { HEAD_BYTES = 16 * 1024, SMALL_BODY_BYTES = 64 * 1024, MAX_THREADS = 64, TEMPLATE_BYTES = 2048, MARKS = 100 };
 // Latencies from 1 us to about 70 min: 32 steps in each power of two.
 enum { STEPS = 32, BUCKETS = 32 * STEPS };
+
+// As long as the Base64 of 32 bytes.
+#define SIGNATURE_PLACE "############################################"
 
 typedef struct { const char *bytes; size_t length; } Head;
 
@@ -46,6 +59,7 @@ typedef struct {
     int status;
     int writing;
     uint64_t began;
+    char numbered[TEMPLATE_BYTES];  // the head, when it is made from the template
 } Connection;
 
 typedef struct {
@@ -61,6 +75,10 @@ static Head *heads;
 static size_t head_count;
 static atomic_size_t next_head;
 static int cycling, body_file = -1;
+static size_t numbered_count;  // 0: no template
+static size_t signature_at;    // in the template
+static atomic_size_t answered_count;
+static uint64_t marks[MARKS + 1];
 static char *body;
 static size_t body_length;
 static uint64_t deadline;
@@ -94,6 +112,26 @@ static void read_table(const char *path) {
     }
 }
 
+static void put_digits(char *text, size_t length, size_t number) {
+    for (size_t at = length; at-- > 0;)
+        if (text[at] == '@') text[at] = (char)('0' + number % 10), number /= 10;
+}
+
+// Makes the head of a number from the template: digits first, then the signature.
+static void make_head(char *head, size_t number) {
+    memcpy(head, heads[0].bytes, heads[0].length);
+    put_digits(head, heads[0].length, number);
+    if (head_count < 3) return;
+    char text[TEMPLATE_BYTES];
+    unsigned char digest[32], base64[48];
+    unsigned length = sizeof digest;
+    memcpy(text, heads[1].bytes, heads[1].length);
+    put_digits(text, heads[1].length, number);
+    HMAC(EVP_sha256(), heads[2].bytes, (int)heads[2].length, (unsigned char *)text, heads[1].length, digest, &length);
+    int written = EVP_EncodeBlock(base64, digest, (int)length);
+    memcpy(head + signature_at, base64, (size_t)written);
+}
+
 static unsigned bucket_of(uint64_t ns) {
     uint64_t us = ns / 1000 + 1;
     unsigned power = 63u - (unsigned)__builtin_clzll(us);
@@ -108,11 +146,14 @@ static double bucket_ms(unsigned bucket) { return (double)(1ull << (bucket / STE
 static int begin(Connection *c) {
     if ((c->began = now()) >= deadline) return 0;
     size_t index = atomic_fetch_add(&next_head, 1);
-    if (index >= head_count) {
+    if (numbered_count) {
+        if (index >= numbered_count) return 0;
+        make_head(c->numbered, index);
+    } else if (index >= head_count) {
         if (!cycling) return 0;
         index %= head_count;
     }
-    c->head = heads[index];
+    c->head = numbered_count ? (Head){c->numbered, heads[0].length} : heads[index];
     c->sent = c->answered = 0;
     c->left = -1;
     c->writing = 1;
@@ -196,6 +237,11 @@ static void finish(Connection *c, Worker *w) {
     w->requests++;
     w->last = at;
     w->latency[bucket_of(at - c->began)]++;
+    if (numbered_count) {
+        size_t before = atomic_fetch_add(&answered_count, 1);
+        size_t mark = (before + 1) * MARKS / numbered_count;
+        if (mark != before * MARKS / numbered_count) marks[mark] = at;
+    }
     if (c->status < 200 || c->status > 299) {
         w->bad++;
         w->first_bad = w->first_bad ? w->first_bad : c->status;
@@ -256,7 +302,7 @@ static double percentile(const uint64_t *buckets, uint64_t count, double part) {
 
 int main(int argc, char **argv) {
     if (argc < 7) {
-        fprintf(stderr, "usage: load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE|-] [cycle]\n");
+        fprintf(stderr, "usage: load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE|-] [cycle | COUNT]\n");
         return 2;
     }
     address.sin_family = AF_INET;
@@ -273,6 +319,14 @@ int main(int argc, char **argv) {
         if (body == MAP_FAILED) fail(argv[7]);
     }
     cycling = argc > 8 && !strcmp(argv[8], "cycle");
+    if (argc > 8 && !cycling) {
+        numbered_count = strtoull(argv[8], NULL, 10);
+        char *place = memmem(heads[0].bytes, heads[0].length, SIGNATURE_PLACE, strlen(SIGNATURE_PLACE));
+        signature_at = place ? (size_t)(place - heads[0].bytes) : 0;
+        int fits = heads[0].length <= TEMPLATE_BYTES;
+        if (head_count >= 3) fits = fits && place && heads[1].length <= TEMPLATE_BYTES;
+        if (!numbered_count || !fits) { errno = EINVAL; fail(argv[8]); }
+    }
     static Worker workers[MAX_THREADS];
     uint64_t began = now();
     deadline = began + (uint64_t)(atof(argv[5]) * 1e9);
@@ -291,9 +345,16 @@ int main(int argc, char **argv) {
     }
     double seconds = sum.last > began ? (double)(sum.last - began) / 1e9 : 0;
     printf("{\"requests\": %llu, \"seconds\": %.6f, \"received\": %llu, \"sent\": %llu, \"bad\": %llu, \"first_bad\": %d, "
-           "\"broken\": %llu, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
+           "\"broken\": %llu, \"p50_ms\": %.3f, \"p99_ms\": %.3f",
            (unsigned long long)sum.requests, seconds, (unsigned long long)sum.received,
            (unsigned long long)(sum.requests * body_length), (unsigned long long)sum.bad, sum.first_bad,
            (unsigned long long)sum.broken, percentile(sum.latency, sum.requests, 0.5), percentile(sum.latency, sum.requests, 0.99));
+    if (numbered_count) {
+        printf(", \"marks_s\": [");
+        for (int m = 1; m <= MARKS; m++)
+            printf("%s%.6f", m > 1 ? ", " : "", marks[m] ? (double)(marks[m] - began) / 1e9 : 0.0);
+        printf("]");
+    }
+    printf("}\n");
     return sum.bad || sum.broken;
 }

@@ -1,19 +1,27 @@
-"""Medians, ratios and the Markdown of a run."""
+"""Medians, ratios, goals, and the Markdown and the chart of a run."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
-from limits import Limit
-from rivals import Rival
-from rows import Row, Sample
+import chart
+from goals import Goal, goal_of
+
+if TYPE_CHECKING:
+    from limits import Limit
+    from rivals import Rival
+    from rows import Row, Sample
 
 MIB = 1 << 20
-Samples = dict[str, list[Sample]]  # by rival, one of each round
+OURS = "forebay"
+Samples = dict[str, "list[Sample]"]  # by rival, one of each round; none where the rival cannot do the row
+Beside = dict["Row", dict[str, list[float]]]  # bytes per second of a limit, one of each round
 
 
 def value(samples: list[Sample], field: str) -> float:
@@ -23,6 +31,10 @@ def value(samples: list[Sample], field: str) -> float:
 def ratios(ours: list[Sample], theirs: list[Sample]) -> list[float]:
     """Round by round, so that drift of the machine falls on both sides."""
     return [a.requests_per_second / b.requests_per_second for a, b in zip(ours, theirs)]
+
+
+def today() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
 
 
 def number(amount: float) -> str:
@@ -54,25 +66,91 @@ def machine() -> str:
     )
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """Our rate as a multiple of another's in one row: the median of the rounds, the least and the most."""
+
+    row: str
+    against: str
+    median: float
+    least: float
+    most: float
+    goal: Goal | None
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.least:.2f}–{self.most:.2f})"
+
+
+def ratio(row: str, against: str, each: list[float]) -> Ratio:
+    return Ratio(row, against, median(each), min(each), max(each), goal_of(row, against))
+
+
+def comparisons(results: dict[Row, Samples], beside: Beside) -> list[Ratio]:
+    """Every ratio of the run, row by row; `beside` holds the bytes per second of limits measured round by round."""
+    found = []
+    for row, samples in results.items():
+        ours = samples.get(OURS)
+        if not ours:
+            continue
+        found += [
+            ratio(row.name, name, ratios(ours, theirs)) for name, theirs in samples.items() if theirs and name != OURS
+        ]
+        found += [
+            ratio(row.name, name, [a.bytes_per_second / b for a, b in zip(ours, theirs)])
+            for name, theirs in beside.get(row, {}).items()
+        ]
+    return found
+
+
 def rates(results: dict[Row, Samples], rivals: list[Rival]) -> str:
-    first, *others = [rival.name for rival in rivals]
+    names = [rival.name for rival in rivals]
     head = ["work (connections)"]
-    for name in [first, *others]:
+    for name in names:
         head += [f"{name} requests/s", f"{name} MiB/s"]
-    head += [f"ratio to {name} (least–most)" for name in others]
     lines = []
     for row, samples in results.items():
         line = [f"{row.name} ({row.connections})"]
-        for name in [first, *others]:
+        for name in names:
+            if not samples[name]:
+                line += ["–", "–"]
+                continue
             line += [
                 number(value(samples[name], "requests_per_second")),
                 "–" if row.kind == "head" else number(value(samples[name], "bytes_per_second") / MIB),
             ]
-        for name in others:
-            each = ratios(samples[first], samples[name])
-            line.append(f"**{median(each):.2f}** ({min(each):.2f}–{max(each):.2f})")
         lines.append(line)
     return table(head, lines)
+
+
+def goals(found: list[Ratio]) -> str:
+    rows = [
+        [
+            each.row,
+            each.against,
+            f"**{each.median:.2f}**",
+            f"{each.least:.2f}–{each.most:.2f}",
+            str(each.goal) if each.goal else "–",
+            "–" if each.goal is None else "met" if each.goal.met(each.median) else "**missed**",
+        ]
+        for each in found
+    ]
+    return table(["work", "against", "ratio", "least–most", "goal", ""], rows)
+
+
+def missed(found: list[Ratio]) -> list[str]:
+    return [
+        f"{each.row}: {each.median:.2f} of {each.against}, the goal is {each.goal}"
+        for each in found
+        if each.goal and not each.goal.met(each.median)
+    ]
+
+
+def drawing(found: list[Ratio], note: str) -> str:
+    groups: dict[str, list[chart.Bar]] = {}
+    for each in found:
+        goal = each.goal.ratio if each.goal else None
+        groups.setdefault(each.row, []).append(chart.Bar(each.against, each.median, each.least, each.most, goal))
+    return chart.ratio_bars(f"{OURS}: requests per second as a multiple of others", note, list(groups.items()))
 
 
 def costs(results: dict[Row, Samples], rivals: list[Rival]) -> str:
@@ -84,6 +162,9 @@ def costs(results: dict[Row, Samples], rivals: list[Rival]) -> str:
     for row, samples in results.items():
         line = [row.name, row.generator]
         for name in names:
+            if not samples[name]:
+                line += ["–"] * 3
+                continue
             line += [
                 f"{value(samples[name], 'p50_ms'):.2f}",
                 f"{value(samples[name], 'p99_ms'):.2f}",
@@ -107,54 +188,31 @@ def ceilings(limits: list[Limit]) -> str:
     )
 
 
-def against_disk(results: dict[Row, Samples], rivals: list[Rival], limits: list[Limit]) -> list[str]:
-    """Large uploads beside what the disk takes from one sequential writer that syncs."""
-    synced = next((limit for limit in limits if "8 MiB, fdatasync after each 16" in limit.name), None)
-    blocks = next((row for row in results if row.kind == "block"), None)
-    if synced is None or blocks is None:
-        return []
-    shares = [
-        f"{rival.name} {value(results[blocks][rival.name], 'bytes_per_second') / synced.bytes_per_second:.2f}"
-        for rival in rivals
-    ]
-    return [
-        f"{blocks.name} as a share of fio's sequential write with a sync per {blocks.connections} writes: {', '.join(shares)}."
-    ]
-
-
-def bars(results: dict[Row, Samples], rivals: list[Rival]) -> list[str]:
-    """Rows that miss their bar against nginx."""
-    if [rival.name for rival in rivals[:1]] != ["forebay"] or "nginx" not in [rival.name for rival in rivals]:
-        return []
-    missed = []
-    for row, samples in results.items():
-        ratio = median(ratios(samples["forebay"], samples["nginx"]))
-        if row.bar is not None and ratio < row.bar:
-            missed.append(f"{row.name}: {ratio:.2f} of nginx, the bar is {row.bar}")
-    return missed
-
-
 def markdown(
     results: dict[Row, Samples],
+    beside: Beside,
     rivals: list[Rival],
     versions: dict[str, str],
     limits: list[Limit],
+    unable: list[str],
     seconds: float,
     rounds: int,
     command: str,
 ) -> str:
-    day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    found = comparisons(results, beside)
     parts = [
         "# Benchmark",
-        f"{day}. {machine()}.",
+        f"{today()}. {machine()}.",
         f"{rounds} rounds of {seconds:g} s for each row and server, the servers taking turns within a round; medians. "
         f"Made by `{command}`.",
         "\n".join(f"- {rival.name} {versions[rival.name]}: {rival.note}." for rival in rivals),
+        "![ratios](node.svg)",
+        goals(found),
+        "A ratio is taken round by round. Ratios to fio are of bytes per second.",
         rates(results, rivals),
+        *(f"– {line}" for line in unable),
         costs(results, rivals),
     ]
     if limits:
-        parts += [ceilings(limits), *against_disk(results, rivals, limits)]
-    missed = bars(results, rivals)
-    parts += [f"Below its bar: {line}." for line in missed]
+        parts.append(ceilings(limits))
     return "\n\n".join(parts) + "\n"

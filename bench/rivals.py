@@ -26,6 +26,7 @@ class Rival:
 
     name = ""
     note = ""  # what a reader of the table must know
+    range_status = 206  # how a GET of a range is answered
 
     def __init__(self, home: Path):
         self.home = home / self.name
@@ -94,7 +95,7 @@ class Rival:
 
 class Forebay(Rival):
     name = "forebay"
-    note = "durable before it answers; each request is signed with Shared Key and audited"
+    note = "durable before it answers; each request is signed with Shared Key"
 
     def __init__(self, home: Path, options: tuple[str, ...] = ()):
         super().__init__(home)
@@ -255,10 +256,6 @@ class Nginx(Rival):
 
     def write_head(self, key: str, number: int, length: int) -> bytes:
         return self.plain("PUT", key, [("Content-Length", str(length))])
-
-
-# In the order of the table; the first is the node that the ratios are about.
-RIVALS: dict[str, type[Rival]] = {rival.name: rival for rival in (Forebay, Nginx)}
 
 
 def settle() -> None:

@@ -3,6 +3,7 @@
 #
 #   scripts/python-env.sh               make it, or do nothing when it is up to date
 #   scripts/python-env.sh --azure-cli   the separate, large environment of azure-cli: .venv-azcli
+#   scripts/python-env.sh --bench       the programs that the bench measures beside the node: .venv-bench
 #   scripts/python-env.sh --lock        install afresh without the lock, then write e2e/requirements-lock.txt
 #
 # PYTHON names another interpreter than python3. It must be 3.11 or newer.
@@ -25,8 +26,13 @@ case "${1:-}" in
         lock=
         environment=.venv-azcli
         ;;
+    --bench)
+        requirements=bench/requirements.txt
+        lock=
+        environment=.venv-bench
+        ;;
     --lock) relock=yes ;;
-    *) fail "unknown argument $1 (known: --azure-cli, --lock)" ;;
+    *) fail "unknown argument $1 (known: --azure-cli, --bench, --lock)" ;;
 esac
 
 python=${PYTHON:-python3}

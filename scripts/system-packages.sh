@@ -3,9 +3,9 @@
 set -euo pipefail
 
 case "${1:-}" in
-    build) packages=(librocksdb-dev) ;;
+    build) packages=(librocksdb-dev libssl-dev) ;;
     clients) packages=(python3 python3-venv python3-pip rclone) ;;
-    bench) packages=(nginx libnginx-mod-http-dav-ext wrk fio python3) ;;
+    bench) packages=(nginx libnginx-mod-http-dav-ext wrk fio libssl-dev python3) ;;
     *) echo "usage: $0 build|clients|bench" >&2; exit 2 ;;
 esac
 

@@ -18,6 +18,7 @@ package struct LocalExtentOptions: Sendable {
     package var maximumExtentLength = 8 << 20
     /// Bytes gathered before a job writes them; a body holds two such buffers at most.
     package var writeBufferBytes = 256 << 10
+    package var writeMemoryBytes = 128 << 20
     /// Bodies under way.
     package var maximumSinks = 4096
     /// Threads that write, read, verify and free.

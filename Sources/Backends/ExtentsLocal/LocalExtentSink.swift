@@ -38,6 +38,7 @@ final class LocalExtentSink: ExtentSink {
     deinit {
         // Whoever drops a sink without ending it has a bug; the space comes back nevertheless.
         let (phase, inFlight) = state.withLock { ($0.phase, $0.inFlight) }
+        giveBackGathering()
         guard phase != .ended else { return }
         let (writer, services) = (writer, services)
         let release: @Sendable () -> Void = {
@@ -55,7 +56,10 @@ final class LocalExtentSink: ExtentSink {
         while rest.readableBytes > 0 {
             let full = gather(&rest)
             guard let full else { continue }
-            try await settleInFlight()
+            do throws(StorageFailure) { try await settleInFlight() } catch {
+                services.buffers.giveBack(full)
+                throw error
+            }
             start(full)
         }
     }
@@ -82,11 +86,9 @@ final class LocalExtentSink: ExtentSink {
     }
 
     func discard() async {
+        giveBackGathering()
         let mustEnd = state.withLock { state in
-            defer {
-                state.phase = .ended
-                state.gathering = nil
-            }
+            defer { state.phase = .ended }
             return state.phase != .ended
         }
         guard mustEnd else { return }
@@ -126,6 +128,10 @@ final class LocalExtentSink: ExtentSink {
         let isFull = buffer.isFull
         state.withLock { $0.gathering = isFull ? nil : buffer }
         return isFull ? buffer : nil
+    }
+
+    private func giveBackGathering() {
+        if let buffer = state.withLock({ $0.gathering.take() }) { services.buffers.giveBack(buffer) }
     }
 
     private func start(_ buffer: WriteBuffer) {
@@ -173,8 +179,8 @@ final class LocalExtentSink: ExtentSink {
         // Without a sync to wait for, one job does it all.
         let written = try await services.threads.run { () throws(StorageFailure) -> Written in
             if let last {
+                defer { services.buffers.giveBack(last) }
                 try writer.write(last.bytes, isLast: true)
-                services.buffers.giveBack(last)
             }
             let files = writer.finish()
             return Written(files: files, extents: isSynced ? [] : writer.commit())

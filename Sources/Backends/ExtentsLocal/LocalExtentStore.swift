@@ -69,7 +69,7 @@ package final class LocalExtentStore: ExtentStore {
             budget: SpaceBudget(usedBytes: used, budgetBytes: budgetBytes))
         threads = try ThreadPool(threads: options.inputOutputThreads, maximumBounded: options.maximumQueuedReads)
         syncThreads = try ThreadPool(threads: options.syncThreads, maximumBounded: options.maximumQueuedReads)
-        buffers = WriteBufferPool(capacity: options.writeBufferBytes)
+        buffers = WriteBufferPool(capacity: options.writeBufferBytes, budget: options.writeMemoryBytes)
         verifier = ExtentVerifier(files: files, threads: threads)
         sweeper = SegmentSweeper(files: files)
         lanes = isReadOnly ? nil : Lanes(count: options.lanes, files: files)

@@ -29,26 +29,60 @@ final class WriteBuffer: @unchecked Sendable {
     func clear() { filled = 0 }
 }
 
-/// Buffers of the usual size that wait for the next body: fresh memory would be zeroed by the kernel page by page.
+/// Buffers for bodies under way, and those that wait for the next one: fresh memory would be zeroed by the kernel page by
+/// page.
+///
+/// All of them share a budget: with few bodies each gets a buffer of the usual size, with a thousand of them small ones.
 final class WriteBufferPool: Sendable {
+    /// Smaller writes cost more calls than they save memory.
+    private static let smallest = 32 << 10
     /// 16 MiB of the default size.
     private static let maximumIdle = 64
-    private let idle = Locked<[WriteBuffer]>([])
+    /// A body takes at most this share of what is left.
+    private static let shareOfRest = 8
+
+    private struct State {
+        /// By capacity.
+        var idle: [Int: [WriteBuffer]] = [:]
+        var idleCount = 0
+        var lentBytes = 0
+    }
+    private let state = Locked(State())
     private let capacity: Int
+    private let budget: Int
 
-    init(capacity: Int) { self.capacity = capacity }
-
-    /// Smaller than usual when the body is known to be.
-    func take(expected: Int64?) -> WriteBuffer {
-        if let expected, expected > 0, expected < Int64(capacity) / 2 { return WriteBuffer(capacity: Int(expected)) }
-        return idle.withLock { $0.popLast() } ?? WriteBuffer(capacity: capacity)
+    /// - Parameter capacity: the usual size of a buffer, which none exceeds.
+    init(capacity: Int, budget: Int) {
+        self.capacity = capacity
+        self.budget = budget
     }
 
+    /// Smaller than usual when the body is known to be, or when many bodies share the budget.
+    func take(expected: Int64?) -> WriteBuffer {
+        let (size, idle) = state.withLock { state -> (Int, WriteBuffer?) in
+            var size = capacity
+            let share = max(Self.smallest, (budget - state.lentBytes) / Self.shareOfRest)
+            while size > share, size / 2 >= Self.smallest { size /= 2 }
+            if let expected, expected > 0, expected < Int64(size) / 2 { size = Int(expected) }
+            state.lentBytes += size
+            let idle = state.idle[size]?.popLast()
+            if idle != nil { state.idleCount -= 1 }
+            return (size, idle)
+        }
+        return idle ?? WriteBuffer(capacity: size)
+    }
+
+    /// Every buffer that was taken comes back, also that of a body which was given up.
     func giveBack(_ buffer: WriteBuffer) {
-        guard buffer.capacity == capacity else { return }
         buffer.clear()
-        idle.withLock { idle in
-            if idle.count < Self.maximumIdle { idle.append(buffer) }
+        state.withLock { state in
+            state.lentBytes -= buffer.capacity
+            guard buffer.capacity >= Self.smallest, state.idleCount < Self.maximumIdle else { return }
+            state.idle[buffer.capacity, default: []].append(buffer)
+            state.idleCount += 1
         }
     }
+
+    /// What bodies hold now.
+    var lentBytes: Int { state.withLock { $0.lentBytes } }
 }

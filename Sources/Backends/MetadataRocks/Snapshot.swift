@@ -1,6 +1,7 @@
 import CRocksDB
 import Metadata
 import StorageModel
+import Synchronization
 
 /// Everything up to one commit, with the options that reads of it need: made once per batch and shared by all readers,
 /// so that a read takes no lock of RocksDB. Freed with its last user.
@@ -15,6 +16,9 @@ final class Snapshot: @unchecked Sendable {
 
     let database: RocksDatabase
     let version: UInt64
+    /// What `getShared` has found: the snapshot never changes, so neither does this.
+    private let shared = Mutex<[[UInt8]: [UInt8]?]>([:])
+    private static let sharedLimit = 64
     private let native: OpaquePointer?
     private let memoryOptions: OpaquePointer
     private let diskOptions: OpaquePointer
@@ -42,6 +46,13 @@ final class Snapshot: @unchecked Sendable {
         rocksdb_readoptions_set_background_purge_on_iterator_cleanup(options, 1)
         if tier == .memory { rocksdb_readoptions_set_read_tier(options, 1) }  // kBlockCacheTier
         return options
+    }
+
+    func getShared(_ key: [UInt8], _ tier: Tier) throws(StorageFailure) -> [UInt8]? {
+        if let known = shared.withLock({ $0[key] }) { return known }
+        let value = try get(key, tier)
+        shared.withLock { if $0.count < Self.sharedLimit { $0[key] = .some(value) } }
+        return value
     }
 
     func get(_ key: [UInt8], _ tier: Tier) throws(StorageFailure) -> [UInt8]? {

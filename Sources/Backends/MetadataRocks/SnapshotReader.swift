@@ -21,6 +21,14 @@ final class SnapshotReader: MetadataReader {
         }
     }
 
+    func getShared(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? {
+        ReservedKeys.requireUserKey(key)
+        do { return try snapshot.getShared(key, tier) } catch {
+            note(error)
+            throw error
+        }
+    }
+
     func cursor(in range: KeyRange) throws(StorageFailure) -> any MetadataCursor {
         cursor(in: range, recorder: nil)
     }

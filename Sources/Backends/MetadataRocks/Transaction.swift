@@ -75,6 +75,13 @@ final class Transaction: MetadataTransaction {
         return value
     }
 
+    func getShared(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? {
+        assertNotWritten(key)
+        let value = try reader.getShared(key)
+        recorder.read(key)
+        return value
+    }
+
     func peek(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? {
         assertNotWritten(key)
         return try reader.get(key)

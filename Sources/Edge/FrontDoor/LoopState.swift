@@ -12,22 +12,44 @@ final class LoopState: @unchecked Sendable {
     var date = DateText()
     var requestIDs = RequestIDs()
     var operations: [String: OperationMetrics] = [:]
-    private var scratch = ByteBuffer()
+    private var scratches = [ByteBuffer](repeating: ByteBuffer(), count: LoopState.unflushedLimit + 2)
+    private var nextScratch = 0
+    private var unflushed: [ConnectionHandler] = []
+
+    /// How many answers may wait for the end of the turn.
+    private static let unflushedLimit = 16
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         executor = EventLoopTaskExecutor(eventLoop)
     }
 
-    /// An empty buffer to write into. Its memory is used again when the socket has taken what was in it.
+    /// An empty buffer to write into. They take turns: the socket has taken what was in one before it is used again.
     func takeScratch() -> ByteBuffer {
         var buffer = ByteBuffer()
-        swap(&buffer, &scratch)
+        swap(&buffer, &scratches[nextScratch])
         buffer.clear(minimumCapacity: 1024)
         return buffer
     }
 
-    func giveBack(scratch buffer: ByteBuffer) { scratch = buffer }
+    func giveBack(scratch buffer: ByteBuffer) {
+        scratches[nextScratch] = buffer
+        nextScratch = nextScratch + 1 < scratches.count ? nextScratch + 1 : 0
+    }
+
+    /// Sends what the connection has written when this turn of the event loop has served the other connections that are
+    /// ready, or enough of them: answers that leave together wake a peer once, and each costs less than alone.
+    func flushSoon(_ connection: ConnectionHandler) {
+        unflushed.append(connection)
+        if unflushed.count >= Self.unflushedLimit { return flush() }
+        if unflushed.count == 1 { eventLoop.execute { [self] in flush() } }
+    }
+
+    private func flush() {
+        let ready = unflushed
+        unflushed.removeAll(keepingCapacity: true)
+        for connection in ready { connection.context?.flush() }
+    }
 
     func sweep(now: Int64) {
         for connection in Array(connections.values) { connection.sweep(now: now) }

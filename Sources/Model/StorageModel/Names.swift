@@ -29,20 +29,25 @@ package struct ContainerName: Hashable, Sendable, Comparable, CustomStringConver
     private init(reserved: String) { value = reserved }
 
     package init(validating value: String) throws(StorageFailure) {
-        if Self.reserved.contains(value) {
+        if value.utf8.first == UInt8(ascii: "$"), Self.reserved.contains(value) {
             self.value = value
             return
         }
-        let bytes = Array(value.utf8)
-        guard bytes.allSatisfy({ $0.isLowercaseLetterOrDigit || $0 == UInt8(ascii: "-") }) else {
-            throw StorageFailure(.invalidName(.characters), detail: "A container name has only a-z, 0-9 and hyphens.")
+        let hyphen = UInt8(ascii: "-")
+        var previous = hyphen
+        var isHyphenMisplaced = false
+        for byte in value.utf8 {
+            guard byte.isLowercaseLetterOrDigit || byte == hyphen else {
+                throw StorageFailure(
+                    .invalidName(.characters), detail: "A container name has only a-z, 0-9 and hyphens.")
+            }
+            if byte == hyphen, previous == hyphen { isHyphenMisplaced = true }
+            previous = byte
         }
-        guard (3...63).contains(bytes.count) else {
+        guard (3...63).contains(value.utf8.count) else {
             throw StorageFailure(.invalidName(.length), detail: "A container name has 3 to 63 characters.")
         }
-        let hyphen = UInt8(ascii: "-")
-        let doubled = zip(bytes, bytes.dropFirst()).contains { $0 == hyphen && $1 == hyphen }
-        guard bytes.first != hyphen, bytes.last != hyphen, !doubled else {
+        guard previous != hyphen, !isHyphenMisplaced else {
             throw StorageFailure(
                 .invalidName(.characters), detail: "Hyphens in a container name stand between letters or digits.")
         }
@@ -64,7 +69,8 @@ package struct BlobName: Hashable, Sendable, Comparable, CustomStringConvertible
     package static let maximumSegments = 254
 
     package init(validating value: String) throws(StorageFailure) {
-        let units = value.utf16.count
+        // As many UTF-16 units as bytes at most: counting them takes a pass of its own.
+        let units = value.utf8.count <= Self.maximumUTF16Units ? value.utf8.count : value.utf16.count
         guard (1...Self.maximumUTF16Units).contains(units) else {
             throw StorageFailure(.invalidName(.length), detail: "A blob name has 1 to 1,024 characters.")
         }
@@ -155,6 +161,6 @@ package struct BlobAddress: Hashable, Sendable {
 
 extension UInt8 {
     fileprivate var isLowercaseLetterOrDigit: Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
+        self &- UInt8(ascii: "a") < 26 || self &- UInt8(ascii: "0") < 10
     }
 }

@@ -26,15 +26,9 @@ package struct World: Sendable {
         now: { Timestamp(nanoseconds: readClock(CLOCK_REALTIME)) },
         monotonicNanoseconds: { readClock(CLOCK_MONOTONIC) },
         randomBytes: { count in
-            // Eight bytes a draw: each one is a system call.
-            var generator = SystemRandomNumberGenerator()
-            return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-                var word: UInt64 = 0
-                for index in 0..<count {
-                    if index % 8 == 0 { word = generator.next() }
-                    buffer[index] = UInt8(truncatingIfNeeded: word)
-                    word >>= 8
-                }
+            // One system call for all of them.
+            [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+                if let start = buffer.baseAddress { arc4random_buf(start, count) }
                 initialized = count
             }
         },
@@ -60,19 +54,20 @@ private func readClock(_ clock: clockid_t) -> Int64 {
 package enum UUIDText {
     package static func format(_ bytes: [UInt8]) -> String {
         precondition(bytes.count == 16, "a UUID has 16 bytes")
-        let digits: StaticString = "0123456789abcdef"
-        return String(unsafeUninitializedCapacity: 36) { text in
-            var at = 0
-            for (index, byte) in bytes.enumerated() {
-                if index == 4 || index == 6 || index == 8 || index == 10 {
-                    text[at] = UInt8(ascii: "-")
-                    at += 1
+        return bytes.withUnsafeBufferPointer { bytes in
+            String(unsafeUninitializedCapacity: 36) { text in
+                var at = 0
+                for index in 0..<16 {
+                    if index == 4 || index == 6 || index == 8 || index == 10 {
+                        text[at] = UInt8(ascii: "-")
+                        at += 1
+                    }
+                    text[at] = hexDigit(bytes[index] >> 4)
+                    text[at + 1] = hexDigit(bytes[index] & 15)
+                    at += 2
                 }
-                text[at] = digits.utf8Start[Int(byte >> 4)]
-                text[at + 1] = digits.utf8Start[Int(byte & 15)]
-                at += 2
+                return 36
             }
-            return 36
         }
     }
 
@@ -98,6 +93,8 @@ package enum UUIDText {
         }
         return format(bytes)
     }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 &+ value : 0x57 &+ value }
 
     private static func hexValue(_ digit: UInt8) -> UInt8? {
         switch digit {

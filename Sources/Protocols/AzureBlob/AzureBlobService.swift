@@ -44,16 +44,19 @@ package final class AzureBlobService: HTTPService {
 
     /// - Parameter batch: the batch of which this is a part; it lends its version and its account.
     func respond(to request: HTTPRequest, within batch: BatchScope?) async -> HTTPResponse {
+        let headers = RequestHeaders(request.head.headers)
         var trace = Trace(version: batch?.version ?? Self.newestVersion)
         var response: HTTPResponse
         do {
-            let answer = try await handle(request, within: batch, trace: &trace)
+            let answer = try await handle(request, headers, within: batch, trace: &trace)
             response = HTTPResponse(status: answer.status, headers: answer.headers, body: answer.body)
         } catch {
             response = refusal(error, of: request, trace: &trace)
         }
-        if batch == nil { await addCORSHeaders(to: &response, for: request, trace: trace) }
-        complete(&response, of: request, trace: trace)
+        if batch == nil, let origin = headers["Origin"] {
+            await addCORSHeaders(to: &response, for: request, origin: origin, trace: trace)
+        }
+        complete(&response, of: request, headers, trace: trace)
         return response
     }
 
@@ -108,6 +111,8 @@ package final class AzureBlobService: HTTPService {
 /// What is found out about a request on its way, for the answer's headers and the audit line.
 struct Trace: Sendable {
     var version: ServiceVersion
+    /// As on the request line; empty until it is read.
+    var rawPath = ""
     var account: Account?
     var operation: Operation?
     var principal: Principal?

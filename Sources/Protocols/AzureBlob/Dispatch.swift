@@ -45,7 +45,9 @@ extension AzureBlobService {
     }
 
     private func perform(_ operation: BlobOperation, _ call: Call, _ blob: BlobAddress) async throws -> Answer {
-        if let missing = try await readOfVersion(operation, call, blob) { throw missing }
+        if !call.query.parameters.isEmpty, let missing = try await readOfVersion(operation, call, blob) {
+            throw missing
+        }
         switch operation {
         case .get: return try await getBlob(call, blob)
         case .getProperties: return try await getBlobProperties(call, blob)

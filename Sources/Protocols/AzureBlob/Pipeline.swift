@@ -8,14 +8,16 @@ import StorageModel
 extension AzureBlobService {
     /// The stops of a request, in the order in which the service judges: version, account, credential, permission, and only
     /// then what the request says in detail.
-    func handle(_ request: HTTPRequest, within batch: BatchScope?, trace: inout Trace) async throws -> Answer {
+    func handle(
+        _ request: HTTPRequest, _ headers: RequestHeaders, within batch: BatchScope?, trace: inout Trace
+    ) async throws -> Answer {
         guard let url = RequestTarget(request.head.uri), let query = QueryString(url.rawQuery) else {
             throw AzureError(.invalidUri)
         }
-        let headers = RequestHeaders(request.head.headers)
         let givenVersion = try Self.version(headers)
         if let givenVersion { trace.version = givenVersion }
         let target = try addressing.target(host: url.authority ?? headers["Host"], rawPath: url.rawPath)
+        trace.rawPath = target.rawPath
         let account = try account(of: target)
         trace.account = account
         if givenVersion == nil, batch == nil {
@@ -23,11 +25,11 @@ extension AzureBlobService {
         }
 
         // A request that makes no sense still has to prove who sent it before it is told so.
-        let routed = Result { try Self.operation(request, target: target, query: query) }
+        let routed = Result { try Self.operation(request, headers, target: target, query: query) }
         if case .success(let operation) = routed { trace.operation = operation }
         if case .success(.preflight) = routed { return try await preflight(headers, account: account) }
         let principal = try authenticator.authenticate(
-            request, target: target, query: query, account: account, version: trace.version,
+            request, headers, target: target, query: query, account: account, version: trace.version,
             isVersionGiven: givenVersion != nil || batch != nil)
         trace.principal = principal
         let operation = try routed.get()
@@ -44,13 +46,14 @@ extension AzureBlobService {
         if case .unsupported(let feature) = operation { throw AzureError(feature) }
         try RefusedHeaders.check(headers)
         let call = Call(
-            request: request, query: query, version: trace.version, target: target, account: account, grant: grant)
+            request: request, headers: headers, query: query, version: trace.version, target: target, account: account,
+            grant: grant)
         return try await perform(operation, call)
     }
 
     /// The version of the request's header; `nil` without one.
     private static func version(_ headers: RequestHeaders) throws(AzureError) -> ServiceVersion? {
-        guard let field = headers.fields.first(name: "x-ms-version") else { return nil }
+        guard let field = headers.values("x-ms-version").first else { return nil }
         let text = String(field.trimmingHTTPBlanks)
         guard let version = ServiceVersion(text), version >= oldestVersion else { throw .unsupportedVersion(text) }
         return version
@@ -70,9 +73,8 @@ extension AzureBlobService {
     }
 
     private static func operation(
-        _ request: HTTPRequest, target: Target, query: QueryString
+        _ request: HTTPRequest, _ headers: RequestHeaders, target: Target, query: QueryString
     ) throws -> Operation {
-        let headers = RequestHeaders(request.head.headers)
         var hints = Router.Hints()
         if request.head.method == .PUT {
             hints.hasCopySource = headers.has("x-ms-copy-source")

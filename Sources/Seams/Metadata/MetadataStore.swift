@@ -51,9 +51,16 @@ package struct Committed<Result: Sendable>: Sendable {
 /// A consistent view. Valid only inside the closure that it was given to, on that thread.
 package protocol MetadataReader {
     func get(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]?
+    /// The same for one of the few keys that most requests read: a backend may keep such a value at hand for as long as
+    /// the view lasts.
+    func getShared(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]?
     /// For reading the entries of `range` in order. Inside a transaction the part of the range that the cursor has
     /// travelled, gaps included, joins what must not change before the commit.
     func cursor(in range: KeyRange) throws(StorageFailure) -> any MetadataCursor
+}
+
+extension MetadataReader {
+    package func getShared(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? { try get(key) }
 }
 
 /// A position among the entries of a range. Starts before the first one.

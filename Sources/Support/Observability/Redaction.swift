@@ -10,9 +10,10 @@ package enum Redaction {
 
     /// The part of a URI after `?`.
     package static func query(_ text: some StringProtocol) -> String {
-        text.split(separator: "&", omittingEmptySubsequences: false).map { pair in
-            let name = pair.prefix { $0 != "=" }
-            guard isSecret(parameter: String(name)) else { return String(pair) }
+        // By bytes, as the service itself reads a query: to Swift an `&` or `=` beside some marks is another character.
+        Substring(text).utf8.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: false).map { pair in
+            let name = Substring(pair.prefix { $0 != UInt8(ascii: "=") })
+            guard isSecret(parameter: String(name)) else { return String(Substring(pair)) }
             return "\(name)=\(replacement)"
         }.joined(separator: "&")
     }

@@ -97,10 +97,19 @@ extension Namespace {
     }
 }
 
+extension BlobReading {
+    /// The bytes, when they are in memory already: such a body need not be pulled or closed.
+    package var bytes: ByteBuffer? { (body as? BufferBody)?.bytes }
+}
+
 /// Bytes that are in memory.
 final class BufferBody: BodyProducer {
+    let bytes: ByteBuffer
     private let buffer: Locked<ByteBuffer?>
-    init(_ buffer: ByteBuffer) { self.buffer = Locked(buffer.readableBytes > 0 ? buffer : nil) }
+    init(_ buffer: ByteBuffer) {
+        bytes = buffer
+        self.buffer = Locked(buffer.readableBytes > 0 ? buffer : nil)
+    }
     func next() async throws(StorageFailure) -> BodyPiece? {
         buffer.withLock { buffer in
             defer { buffer = nil }

@@ -11,10 +11,15 @@ final class ExtentBody: BodyProducer {
         var piecesStart: Int64
         /// Spans of the piece before, not yet given out.
         var spans: ArraySlice<FileSpan> = []
+        /// The first spans, found in advance, and what remains behind them.
+        var prepared: (spans: ArraySlice<FileSpan>, remaining: Range<Int64>)?
         /// What is still to give.
         var remaining: Range<Int64>
         var isClosed = false
     }
+    /// Of a manifest in pages: as many pieces are taken out of one at a time.
+    private static let piecesAtOnce = 32
+
     private let state: Locked<State>
     private let contentID: ContentID
     private let isPaged: Bool
@@ -37,13 +42,21 @@ final class ExtentBody: BodyProducer {
     func prepare() async throws(StorageFailure) {
         let whole = state.withLock { $0.remaining }
         guard let slice = try await nextSlice() else { return }
-        _ = try await namespace.extents.spans(of: slice.extent, range: slice.range)
-        // Nothing has been given out: what follows begins at the start again, on the page that is loaded now.
-        state.withLock { $0.remaining = whole }
+        let spans = try await namespace.extents.spans(of: slice.extent, range: slice.range)
+        // Nothing has been given out: who wants bytes in memory begins at the start again, on the page that is loaded
+        // now. `next` goes on behind the spans that are here already.
+        state.withLock { state in
+            state.prepared = (spans[...], state.remaining)
+            state.remaining = whole
+        }
     }
 
     func next() async throws(StorageFailure) -> BodyPiece? {
-        if let span = state.withLock({ $0.spans.popFirst() }) { return .file(span) }
+        let span = state.withLock { state -> FileSpan? in
+            if let prepared = state.prepared.take() { (state.spans, state.remaining) = prepared }
+            return state.spans.popFirst()
+        }
+        if let span { return .file(span) }
         guard let slice = try await nextSlice() else { return nil }
         let spans = try await namespace.extents.spans(of: slice.extent, range: slice.range)
         return state.withLock { state in
@@ -80,6 +93,7 @@ final class ExtentBody: BodyProducer {
         atMost limit: Int = .max
     ) async throws(StorageFailure) -> (extent: Extent, range: Range<Int>)? {
         let position = state.withLock { state -> Int64? in
+            state.prepared = nil
             guard !state.remaining.isEmpty else { return nil }
             while let piece = state.pieces.first, state.piecesStart + Int64(piece.length) <= state.remaining.lowerBound
             {
@@ -118,10 +132,12 @@ final class ExtentBody: BodyProducer {
         return try await namespace.metadata.read(.point) { reader throws(StorageFailure) in
             let prefix = Keys.contentPages(id)
             let cursor = try reader.cursor(in: KeyRange(prefix: prefix))
-            guard let entry = try cursor.seekBackward(Keys.content(id, at: position)), entry.key.count == 17,
-                case .pieces(let pieces) = try ContentPage(decoding: entry.value)
-            else { throw Self.cut(id) }
-            return (Int64(UInt64(bigEndianBytes: entry.key[9...])), pieces)
+            guard let entry = try cursor.seekBackward(Keys.content(id, at: position)), entry.key.count == 17 else {
+                throw Self.cut(id)
+            }
+            let start = Int64(UInt64(bigEndianBytes: entry.key[9...]))
+            return try ContentPage.pieces(
+                decoding: entry.value, from: start, at: position, limit: Self.piecesAtOnce)
         }
     }
 

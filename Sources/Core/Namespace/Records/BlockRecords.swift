@@ -24,6 +24,7 @@ struct StagedBlockRecord: Sendable {
     init(decoding bytes: [UInt8]) throws(StorageFailure) {
         var reader = try RecordReader(bytes, newest: Self.format)
         length = Int64(bitPattern: try reader.unsigned())
+        guard length >= 0 else { throw StorageFailure(.damaged, cause: "block length") }
         pieces = []
         for _ in 0..<(try reader.length()) { pieces.append(try ManifestPiece(from: &reader)) }
         try reader.finish()

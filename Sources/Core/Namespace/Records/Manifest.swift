@@ -28,6 +28,21 @@ struct ManifestPiece: Hashable, Sendable {
         writer.optional(block) { $0.text($1.text) }
     }
 
+    /// Passes over a piece; answers its length.
+    static func skip(_ reader: inout RecordReader) throws(StorageFailure) -> Int {
+        _ = try reader.unsigned()
+        _ = try reader.unsigned()
+        let extentLength = try reader.length()
+        _ = try reader.fixed()
+        let offset = try reader.length()
+        let length = try reader.length()
+        guard length > 0, offset + length <= extentLength else {
+            throw StorageFailure(.damaged, cause: "manifest piece outside its extent")
+        }
+        _ = try reader.optional { reader throws(StorageFailure) in try reader.skipText() }
+        return length
+    }
+
     init(from reader: inout RecordReader) throws(StorageFailure) {
         let id = ExtentID(group: try reader.unsigned(), position: try reader.unsigned())
         extent = Extent(id: id, length: try reader.length(), crc64: try reader.fixed())
@@ -43,8 +58,10 @@ struct ManifestPiece: Hashable, Sendable {
 /// Kind `d`: a run of a manifest's pieces, keyed by the offset of its first byte, or the bytes of an inline body.
 enum ContentPage: Sendable {
     static let format: UInt8 = 1
-    /// Bounds a page to some 50 KiB.
-    static let piecesPerPage = 1024
+    /// Bounds a page to some 12 KiB: a read in the middle of a blob loads one.
+    static let piecesPerPage = 256
+    /// What a page may hold: earlier releases made longer ones.
+    private static let mostPiecesPerPage = 1024
     static let piecesPerRecord = 4
 
     case inline([UInt8])
@@ -73,13 +90,41 @@ enum ContentPage: Sendable {
         case 2:
             var pieces: [ManifestPiece] = []
             let count = try reader.length()
-            guard count <= Self.piecesPerPage else { throw StorageFailure(.damaged, cause: "manifest page too long") }
+            guard count <= Self.mostPiecesPerPage else { throw StorageFailure(.damaged, cause: "manifest page too long") }
             pieces.reserveCapacity(count)
             for _ in 0..<count { pieces.append(try ManifestPiece(from: &reader)) }
             self = .pieces(pieces)
         default: throw StorageFailure(.damaged, cause: "content page kind")
         }
         try reader.finish()
+    }
+
+    /// At most `limit` pieces of a page, from the one that holds `position` on, and where that one begins. Without them
+    /// when the page ends before.
+    /// - Parameter start: offset in the blob of the page's first byte.
+    static func pieces(
+        decoding bytes: [UInt8], from start: Int64, at position: Int64, limit: Int
+    ) throws(StorageFailure) -> (offset: Int64, pieces: [ManifestPiece]) {
+        var reader = try RecordReader(bytes, newest: Self.format)
+        guard try reader.byte() == 2 else { throw StorageFailure(.damaged, cause: "content page kind") }
+        var left = try reader.length()
+        guard left <= mostPiecesPerPage else { throw StorageFailure(.damaged, cause: "manifest page too long") }
+        var offset = start
+        while left > 0 {
+            var ahead = reader
+            let length = try ManifestPiece.skip(&ahead)
+            if offset + Int64(length) > position { break }
+            offset += Int64(length)
+            reader = ahead
+            left -= 1
+        }
+        var pieces: [ManifestPiece] = []
+        pieces.reserveCapacity(min(left, limit))
+        while left > 0, pieces.count < limit {
+            pieces.append(try ManifestPiece(from: &reader))
+            left -= 1
+        }
+        return (offset, pieces)
     }
 }
 

@@ -82,7 +82,11 @@ struct RecordReader {
             let next = try byte()
             guard shift < 63 || (shift == 63 && next <= 1) else { throw broken() }
             value |= UInt64(next & 0x7F) << shift
-            if next & 0x80 == 0 { return value }
+            if next & 0x80 == 0 {
+                // The writer ends with the last byte that holds something: each number has one spelling.
+                guard next != 0 || shift == 0 else { throw broken() }
+                return value
+            }
             shift += 7
         }
     }
@@ -108,6 +112,11 @@ struct RecordReader {
         defer { at += count }
         guard let text = String(validating: bytes[at..<at + count], as: UTF8.self) else { throw broken() }
         return text
+    }
+    mutating func skipText() throws(StorageFailure) {
+        let count = try length()
+        guard at + count <= bytes.count else { throw broken() }
+        at += count
     }
     mutating func optional<Value>(
         _ read: (inout RecordReader) throws(StorageFailure) -> Value

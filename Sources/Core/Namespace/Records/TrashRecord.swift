@@ -64,7 +64,11 @@ enum TrashRecord: Sendable {
         case 1: self = .content(ContentID(id), .inline)
         case 2: self = .content(ContentID(id), .pieces(try pieces()))
         case 3: self = .content(ContentID(id), .pages(count: try reader.length()))
-        case 4: self = .extents(try pieces().map(\.extent))
+        case 4:
+            let pieces = try pieces()
+            let areWhole = pieces.allSatisfy { $0.offset == 0 && $0.length == $0.extent.length && $0.block == nil }
+            guard id == 0, areWhole else { throw StorageFailure(.damaged, cause: "trash extents") }
+            self = .extents(pieces.map(\.extent))
         case 5:
             do { self = .container(ContainerID(id), account: try AccountName(validating: try reader.text())) } catch {
                 throw StorageFailure(.damaged, cause: "trash account: \(error)")

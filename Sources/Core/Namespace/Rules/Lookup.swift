@@ -5,7 +5,7 @@ import StorageModel
 /// Typed reads of single records.
 extension MetadataReader {
     func container(_ address: ContainerAddress) throws(StorageFailure) -> ContainerRecord {
-        guard let value = try get(Keys.container(address)) else { throw StorageFailure(.containerNotFound) }
+        guard let value = try getShared(Keys.container(address)) else { throw StorageFailure(.containerNotFound) }
         return try ContainerRecord(decoding: value)
     }
 

@@ -156,9 +156,12 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         case .deliver(let pull):
             pullContinuation?.resume(returning: pull)
             pullContinuation = nil
+        // An answer may still wait for the end of the turn: see `LoopState.flushSoon`.
         case .linger:
+            context?.flush()
             context?.close(mode: .output, promise: nil)
         case .close:
+            context?.flush()
             context?.close(promise: nil)
         }
     }

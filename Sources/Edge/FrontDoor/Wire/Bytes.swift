@@ -1,15 +1,12 @@
 /// Classes of bytes in HTTP/1.1 messages (RFC 9110, section 5.6; RFC 3986 for hosts).
 
-private let tokenBytes: [Bool] = (0...255).map { byte in
-    switch UInt8(byte) {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "a")...UInt8(ascii: "z"):
-        true
-    default: "!#$%&'*+-.^_`|~".utf8.contains(UInt8(byte))
-    }
+/// Letters, digits and ``!#$%&'*+-.^_`|~``: one bit for each byte below 128.
+@inline(__always)
+func isTokenByte(_ byte: UInt8) -> Bool {
+    let word: UInt64 = byte < 64 ? 0x03FF_6CFA_0000_0000 : byte < 128 ? 0x57FF_FFFF_C7FF_FFFE : 0
+    return word >> UInt64(byte & 63) & 1 == 1
 }
 
-func isTokenByte(_ byte: UInt8) -> Bool { tokenBytes[Int(byte)] }
 func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 func isDigit(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 }
 

@@ -94,7 +94,11 @@ struct RequestHeadParser: Sendable {
             lineStart = scanned
             guard lines <= limits.headerFields + 1 else { return .refused(.headersTooLarge) }
         }
-        if let refusal = refusal(lineBytes: bytes.count - lineStart) { return .refused(refusal) }
+        // A carriage return at the end may be half of a line's end, which does not count.
+        let endsInReturn = bytes.count > lineStart && bytes[bytes.count - 1] == 0x0D
+        if let refusal = refusal(lineBytes: bytes.count - lineStart - (endsInReturn ? 1 : 0)) {
+            return .refused(refusal)
+        }
         return .incomplete
     }
 

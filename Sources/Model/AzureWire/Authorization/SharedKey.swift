@@ -2,7 +2,8 @@ import Crypto
 
 /// One of an account's keys. Prints as nothing that helps anybody.
 package struct AccountKey: Sendable, CustomStringConvertible {
-    private let key: SymmetricKey
+    /// The code with the key already taken in: a copy of it is all that a signature begins with.
+    private let keyed: HMAC<SHA256>
 
     /// `nil` unless the text is Base64 of at least one byte.
     package init?(base64: some StringProtocol) {
@@ -10,13 +11,22 @@ package struct AccountKey: Sendable, CustomStringConvertible {
         self.init(bytes: bytes)
     }
 
-    package init(bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
+    package init(bytes: [UInt8]) { keyed = HMAC<SHA256>(key: SymmetricKey(data: bytes)) }
 
     /// HMAC-SHA256 of the text, 32 bytes.
-    package func sign(_ text: [UInt8]) -> [UInt8] {
-        var code = HMAC<SHA256>(key: key)
-        code.update(data: text)
-        return Array(code.finalize())
+    package func sign(_ text: [UInt8]) -> [UInt8] { code(text).withUnsafeBytes { Array($0) } }
+
+    /// Whether the text has this signature, in a time that depends on the lengths alone.
+    func verifies(_ signature: [UInt8], of text: [UInt8]) -> Bool {
+        code(text).withUnsafeBytes { computed in
+            signature.withUnsafeBytes { SharedKey.isEqual($0, computed) }
+        }
+    }
+
+    private func code(_ text: [UInt8]) -> HMAC<SHA256>.MAC {
+        var code = keyed
+        text.withUnsafeBytes { code.update(data: $0) }
+        return code.finalize()
     }
 
     package var description: String { "AccountKey(…)" }
@@ -40,10 +50,10 @@ package enum SharedKey {
         let plain = request.bytesToSign(scheme, .plain)
         let refusal = { Verdict.invalid(stringToSign: String(decoding: plain, as: UTF8.self)) }
         guard let given = Base64.decode(signature) else { return refusal() }
-        if let key = keys.firstIndex(where: { isEqual($0.sign(plain), given) }) { return .valid(key: key) }
+        if let key = keys.firstIndex(where: { $0.verifies(given, of: plain) }) { return .valid(key: key) }
         for spelling in request.spellings() where spelling != .plain {
             let text = request.bytesToSign(scheme, spelling)
-            if let key = keys.firstIndex(where: { isEqual($0.sign(text), given) }) { return .valid(key: key) }
+            if let key = keys.firstIndex(where: { $0.verifies(given, of: text) }) { return .valid(key: key) }
         }
         return refusal()
     }
@@ -54,9 +64,13 @@ package enum SharedKey {
 
     /// In a time that depends on the length alone.
     package static func isEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        left.withUnsafeBytes { left in right.withUnsafeBytes { isEqual(left, $0) } }
+    }
+
+    static func isEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
         guard left.count == right.count else { return false }
         var difference: UInt8 = 0
-        for index in left.indices { difference |= left[index] ^ right[index] }
+        for index in 0..<left.count { difference |= left[index] ^ right[index] }
         return difference == 0
     }
 }

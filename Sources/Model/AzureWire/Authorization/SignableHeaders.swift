@@ -15,7 +15,7 @@ package struct SignableHeaders: Sendable {
     }
 
     private var slots = [String?](repeating: nil, count: Self.fullSlots.count)
-    /// The `x-ms-` headers with names in lower case, in the order in which they came.
+    /// The `x-ms-` headers with names in lower case, in the order of the names' bytes.
     private(set) var extensions: [Extension] = []
     /// A signed header that stands more than once: the service refuses such a request.
     package private(set) var duplicate: String?
@@ -23,7 +23,7 @@ package struct SignableHeaders: Sendable {
 
     package init() {}
 
-    package init(_ headers: [(name: String, value: String)]) {
+    package init(_ headers: some Sequence<(name: String, value: String)>) {
         for header in headers { add(name: header.name, value: header.value) }
     }
 
@@ -32,14 +32,29 @@ package struct SignableHeaders: Sendable {
         if first == UInt8(ascii: "x") {
             guard name.hasPrefixIgnoringASCIICase("x-ms-") else { return }
             let lowered = name.asciiLowercased
-            if extensions.contains(where: { $0.name == lowered }) { duplicate = duplicate ?? lowered }
             if lowered == "x-ms-date" { hasExtensionDate = true }
-            extensions.append(Extension(name: lowered, value: value.withoutOuterBlanks))
+            insert(Extension(name: lowered, value: value.withoutOuterBlanks))
             return
         }
         guard let slot = Self.slot(name, first) else { return }
         if slots[slot.rawValue] != nil { duplicate = duplicate ?? name }
         slots[slot.rawValue] = value.withoutOuterBlanks
+    }
+
+    /// A request has few such headers, and most clients send them in order already.
+    private mutating func insert(_ new: Extension) {
+        if extensions.isEmpty { extensions.reserveCapacity(8) }
+        var place = extensions.count
+        while place > 0 {
+            switch new.name.utf8.compareBytes(with: extensions[place - 1].name.utf8) {
+            case .before: place -= 1
+            case .same:
+                duplicate = duplicate ?? new.name
+                return extensions.insert(new, at: place)
+            case .behind: return extensions.insert(new, at: place)
+            }
+        }
+        extensions.insert(new, at: 0)
     }
 
     subscript(slot: Slot) -> String? { slots[slot.rawValue] }

@@ -42,7 +42,7 @@ extension SharedKeyRequest {
     func spellings() -> [SignatureSpelling] {
         let names = headers.extensions.map(\.name)
         let orders: [SignatureSpelling.HeaderOrder] =
-            names.sorted() == names.sorted(by: HeaderCollation.precedes) ? [.ordinal] : [.ordinal, .weighted]
+            names == names.sorted(by: HeaderCollation.precedes) ? [.ordinal] : [.ordinal, .weighted]
         let blanks: [SignatureSpelling.Blanks] =
             headers.extensions.contains { $0.value != Self.collapsed($0.value) } ? [.asSent, .collapsed] : [.asSent]
         let paths: [SignatureSpelling.AccountInPath] =
@@ -98,7 +98,7 @@ extension SharedKeyRequest {
     private func appendExtensions(_ spelling: SignatureSpelling, to text: inout [UInt8]) {
         let sorted: [SignableHeaders.Extension]
         switch spelling.order {
-        case .ordinal: sorted = headers.extensions.sorted { $0.name < $1.name }
+        case .ordinal: sorted = headers.extensions
         case .weighted: sorted = headers.extensions.sorted { HeaderCollation.precedes($0.name, $1.name) }
         }
         for header in sorted {
@@ -112,14 +112,16 @@ extension SharedKeyRequest {
 
     /// `\nname:value` for every parameter; names by their bytes, several values of a name sorted and joined by commas.
     private func appendQuery(to text: inout [UInt8]) {
+        guard !query.parameters.isEmpty else { return }
+        // Bytes decide, not characters: texts that Unicode calls equivalent are two names.
         let sorted = query.parameters.sorted {
-            $0.name == $1.name
+            $0.name.utf8.elementsEqual($1.name.utf8)
                 ? $0.value.utf8.lexicographicallyPrecedes($1.value.utf8)
                 : $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
         }
         var previous: String?
         for parameter in sorted {
-            if parameter.name == previous {
+            if let previous, parameter.name.utf8.elementsEqual(previous.utf8) {
                 text.append(UInt8(ascii: ","))
             } else {
                 text.append(newline)

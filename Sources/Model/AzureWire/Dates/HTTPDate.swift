@@ -51,7 +51,41 @@ package enum HTTPDate {
     }
 
     /// Reads the three forms that HTTP knows. The day of the week must be one, but need not be the right one.
-    package static func parse(_ text: some StringProtocol) -> Timestamp? {
+    package static func parse(_ text: String) -> Timestamp? {
+        var text = text
+        return text.withUTF8 { parseUsual($0) } ?? parse(text[...])
+    }
+
+    /// The form that clients send, exactly as this type writes it. `nil` says nothing about the others.
+    private static func parseUsual(_ text: UnsafeBufferPointer<UInt8>) -> Timestamp? {
+        guard text.count == length else { return nil }
+        func number(_ from: Int, _ count: Int) -> Int? {
+            var value = 0
+            for index in from..<from + count {
+                guard text[index].isDigit else { return nil }
+                value = value * 10 + Int(text[index] &- 0x30)
+            }
+            return value
+        }
+        func place(of names: StaticString, at offset: Int) -> Int? {
+            for index in 0..<names.utf8CodeUnitCount / 3
+            where (0..<3).allSatisfy({ names.utf8Start[index * 3 + $0] == text[offset + $0] }) {
+                return index
+            }
+            return nil
+        }
+        guard text[3] == UInt8(ascii: ","), text[4] == 0x20, text[7] == 0x20, text[11] == 0x20, text[16] == 0x20,
+            text[19] == UInt8(ascii: ":"), text[22] == UInt8(ascii: ":"), text[25] == 0x20,
+            text[26] == UInt8(ascii: "G"), text[27] == UInt8(ascii: "M"), text[28] == UInt8(ascii: "T"),
+            place(of: weekdays, at: 0) != nil, let month = place(of: months, at: 8), let day = number(5, 2),
+            let year = number(12, 4), let hour = number(17, 2), let minute = number(20, 2), let second = number(23, 2)
+        else { return nil }
+        let time = CalendarTime(
+            year: year, month: month + 1, day: day, hour: hour, minute: minute, second: second)
+        return time.isValid ? time.timestamp : nil
+    }
+
+    private static func parse(_ text: Substring) -> Timestamp? {
         let trimmed = text.trimmingBlanks
         guard trimmed.utf8.count <= 40 else { return nil }
         let time = parseFixed(trimmed) ?? parseLongWeekday(trimmed) ?? parseASCTime(trimmed)

@@ -17,8 +17,18 @@ package struct ServiceVersion: Hashable, Comparable, Sendable, CustomStringConve
     }
 
     package var description: String {
-        func padded(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        return "\(packed / 10_000)-\(padded(packed / 100 % 100))-\(padded(packed % 100))"
+        String(unsafeUninitializedCapacity: 10) { text in
+            var rest = packed
+            for index in (0..<10).reversed() {
+                if index == 4 || index == 7 {
+                    text[index] = UInt8(ascii: "-")
+                } else {
+                    text[index] = 0x30 &+ UInt8(truncatingIfNeeded: rest % 10)
+                    rest /= 10
+                }
+            }
+            return 10
+        }
     }
 
     package static func < (left: Self, right: Self) -> Bool { left.packed < right.packed }

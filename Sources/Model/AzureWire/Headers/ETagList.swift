@@ -10,7 +10,7 @@ package struct ETagList: Sendable, Hashable {
 
     /// Reads `*` and lists of quoted ETags; a single ETag may stand without quotes, as list bodies show it.
     /// `nil` when the header is malformed. A weak ETag counts only in a weak comparison (RFC 9110 §8.8.3.2).
-    package init?(_ value: some StringProtocol, comparison: Comparison) {
+    package init?(_ value: String, comparison: Comparison) {
         let text = Array(value.trimmingBlanks.utf8)
         guard !text.isEmpty else { return nil }
         if text == [UInt8(ascii: "*")] {

@@ -57,7 +57,7 @@ package struct ContainerListPage: Sendable {
         xml.open("Properties")
         xml.element("Last-Modified", date: item.lastModified)
         // Quoted here, unlike in List Blobs: so the service writes it.
-        xml.element("Etag", "\"\(item.version.etagText)\"")
+        xml.element("Etag", item.version.quotedETagText)
         xml.lease(item.lease)
         if let access = item.publicAccess, version >= .publicAccessInLists {
             xml.element("PublicAccess", access.rawValue)

@@ -31,28 +31,47 @@ extension String {
     }
 }
 
-extension StringProtocol {
+enum ByteOrder { case before, same, behind }
 
+extension String.UTF8View {
+    func compareBytes(with other: String.UTF8View) -> ByteOrder {
+        var left = makeIterator()
+        var right = other.makeIterator()
+        while true {
+            switch (left.next(), right.next()) {
+            case (nil, nil): return .same
+            case (nil, _?): return .before
+            case (_?, nil): return .behind
+            case (let a?, let b?): if a != b { return a < b ? .before : .behind }
+            }
+        }
+    }
+}
+
+extension Substring {
+    /// Without blanks at both ends.
+    var trimmingBlanks: Substring {
+        guard let first = utf8.first, let last = utf8.last else { return self }
+        guard first.isBlank || last.isBlank else { return self }
+        var rest = utf8
+        while let first = rest.first, first.isBlank { rest.removeFirst() }
+        while let last = rest.last, last.isBlank { rest.removeLast() }
+        return Substring(rest)
+    }
+}
+
+extension String {
+    var trimmingBlanks: Substring { self[...].trimmingBlanks }
+}
+
+extension StringProtocol {
     func equalsIgnoringASCIICase(_ other: some StringProtocol) -> Bool {
         utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8) { $0.lowercased == $1.lowercased }
     }
 
-    func hasPrefixIgnoringASCIICase(_ prefix: StaticString) -> Bool {
+    package func hasPrefixIgnoringASCIICase(_ prefix: StaticString) -> Bool {
         let count = prefix.utf8CodeUnitCount
         guard utf8.count >= count else { return false }
         return prefix.withUTF8Buffer { utf8.prefix(count).elementsEqual($0) { $0.lowercased == $1.lowercased } }
-    }
-
-    /// Without blanks at both ends.
-    var trimmingBlanks: SubSequence {
-        guard let start = utf8.firstIndex(where: { !$0.isBlank }) else { return self[startIndex..<startIndex] }
-        var end = start
-        var position = start
-        while position < utf8.endIndex {
-            let isBlank = utf8[position].isBlank
-            position = utf8.index(after: position)
-            if !isBlank { end = position }
-        }
-        return self[start..<end]
     }
 }

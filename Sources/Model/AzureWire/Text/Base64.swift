@@ -4,30 +4,30 @@ package enum Base64 {
     private static let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     private static let padding = UInt8(ascii: "=")
 
-    package static func encode(_ bytes: some Collection<UInt8>) -> String {
-        let count = (bytes.count + 2) / 3 * 4
-        return String(unsafeUninitializedCapacity: count) { text in
+    package static func encode(_ bytes: [UInt8]) -> String {
+        bytes.withUnsafeBytes { encode($0) }
+    }
+
+    private static func encode(_ bytes: UnsafeRawBufferPointer) -> String {
+        String(unsafeUninitializedCapacity: (bytes.count + 2) / 3 * 4) { text in
             let digits = alphabet.utf8Start
             var at = 0
-            var group: UInt32 = 0
-            var held = 0
-            for byte in bytes where at < count {
-                group = group << 8 | UInt32(byte)
-                held += 1
-                guard held == 3 else { continue }
+            var from = 0
+            while from + 3 <= bytes.count {
+                let group = UInt32(bytes[from]) << 16 | UInt32(bytes[from + 1]) << 8 | UInt32(bytes[from + 2])
                 text[at] = digits[Int(group >> 18 & 63)]
                 text[at + 1] = digits[Int(group >> 12 & 63)]
                 text[at + 2] = digits[Int(group >> 6 & 63)]
                 text[at + 3] = digits[Int(group & 63)]
                 at += 4
-                group = 0
-                held = 0
+                from += 3
             }
-            guard held > 0, at < count else { return at }
-            group <<= held == 1 ? 16 : 8
+            let rest = bytes.count - from
+            guard rest > 0 else { return at }
+            let group = UInt32(bytes[from]) << 16 | (rest == 2 ? UInt32(bytes[from + 1]) << 8 : 0)
             text[at] = digits[Int(group >> 18 & 63)]
             text[at + 1] = digits[Int(group >> 12 & 63)]
-            text[at + 2] = held == 2 ? digits[Int(group >> 6 & 63)] : padding
+            text[at + 2] = rest == 2 ? digits[Int(group >> 6 & 63)] : padding
             text[at + 3] = padding
             return at + 4
         }
@@ -35,7 +35,11 @@ package enum Base64 {
 
     /// The bytes, or `nil` for anything that is not Base64. Empty text is no bytes.
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
-        let digits = Array(text.utf8)
+        var text = String(text)
+        return text.withUTF8 { decode($0) }
+    }
+
+    private static func decode(_ digits: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         guard let count = decodedLength(digits) else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(count)
@@ -62,14 +66,16 @@ package enum Base64 {
 
     /// How many bytes the text stands for, without making them; `nil` when it is not Base64.
     package static func decodedLength(of text: some StringProtocol) -> Int? {
-        let digits = Array(text.utf8)
-        guard let count = decodedLength(digits) else { return nil }
-        for digit in digits where digit != padding && value(of: digit) == nil { return nil }
-        return count
+        var text = String(text)
+        return text.withUTF8 { digits in
+            guard let count = decodedLength(digits) else { return nil }
+            for digit in digits where digit != padding && value(of: digit) == nil { return nil }
+            return count
+        }
     }
 
     /// Judges the length and where the padding stands.
-    private static func decodedLength(_ digits: [UInt8]) -> Int? {
+    private static func decodedLength(_ digits: UnsafeBufferPointer<UInt8>) -> Int? {
         guard digits.count % 4 == 0 else { return nil }
         var padded = 0
         while padded < digits.count, digits[digits.count - 1 - padded] == padding { padded += 1 }

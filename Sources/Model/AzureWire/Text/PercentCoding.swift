@@ -3,14 +3,23 @@ package enum PercentCoding {
     package enum Plus { case literal, space }
 
     /// The decoded text, or `nil` for a broken escape or bytes that are not UTF-8.
-    package static func decode(_ text: some StringProtocol, plus: Plus = .literal) -> String? {
+    package static func decode(_ text: Substring, plus: Plus = .literal) -> String? {
         let percent = UInt8(ascii: "%")
         let plusSign = UInt8(ascii: "+")
-        let needsWork = text.utf8.contains { $0 == percent || ($0 == plusSign && plus == .space) }
+        let utf8 = text.utf8
+        let needsWork =
+            utf8.withContiguousStorageIfAvailable { bytes in
+                var index = 0
+                while index < bytes.count {
+                    if bytes[index] == percent || (bytes[index] == plusSign && plus == .space) { return true }
+                    index += 1
+                }
+                return false
+            } ?? true
         guard needsWork else { return String(text) }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.utf8.count)
-        var source = text.utf8.makeIterator()
+        bytes.reserveCapacity(utf8.count)
+        var source = utf8.makeIterator()
         while let byte = source.next() {
             if byte == percent {
                 guard let high = source.next()?.hexValue, let low = source.next()?.hexValue else { return nil }
@@ -23,6 +32,8 @@ package enum PercentCoding {
         }
         return String(validating: bytes, as: UTF8.self)
     }
+
+    package static func decode(_ text: String, plus: Plus = .literal) -> String? { decode(text[...], plus: plus) }
 
     package enum Keeping {
         /// Only the unreserved characters stay as they are.

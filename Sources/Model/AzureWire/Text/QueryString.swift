@@ -16,7 +16,7 @@ package struct QueryString: Sendable {
     package init(parameters: [Parameter]) { self.parameters = parameters }
 
     /// Reads what stands after the `?`. `nil` for a broken escape or text that is not UTF-8.
-    package init?(_ raw: some StringProtocol) {
+    package init?(_ raw: String) {
         parameters = []
         guard !raw.isEmpty else { return }
         let ampersand = UInt8(ascii: "&")
@@ -38,7 +38,10 @@ package struct QueryString: Sendable {
     }
 
     /// The first value of a name that is given in lower case.
-    package subscript(name: String) -> String? { parameters.first { $0.name == name }?.value }
+    package subscript(name: String) -> String? { 
+        // Most requests have none.
+        parameters.isEmpty ? nil : parameters.first { $0.name == name }?.value
+    }
 
     package func values(of name: String) -> [String] { parameters.filter { $0.name == name }.map(\.value) }
 

@@ -14,6 +14,8 @@ struct Answer: Sendable {
     init(_ status: HTTPResponseStatus, body: ResponseBody = .empty) {
         self.status = status
         self.body = body
+        // What a blob's answer has, with the service's own on top.
+        headers.reserveCapacity(20)
     }
 
     /// An XML document, or for HEAD its length.
@@ -29,7 +31,7 @@ struct Answer: Sendable {
     }
 
     mutating func setState(_ version: Version, _ lastModified: Timestamp) {
-        set("ETag", "\"\(version.etagText)\"")
+        set("ETag", version.quotedETagText)
         set("Last-Modified", HTTPDate.format(lastModified))
     }
 

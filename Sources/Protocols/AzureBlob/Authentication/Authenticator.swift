@@ -29,16 +29,16 @@ struct Authenticator: Sendable {
     ///   - version: the version that governs the request.
     ///   - isVersionGiven: without a version header, clients sign in the layout of any time.
     func authenticate(
-        _ request: HTTPRequest, target: Target, query: QueryString, account: Account, version: ServiceVersion,
-        isVersionGiven: Bool
+        _ request: HTTPRequest, _ headers: RequestHeaders, target: Target, query: QueryString, account: Account,
+        version: ServiceVersion, isVersionGiven: Bool
     ) throws(AzureError) -> Principal {
-        guard let value = RequestHeaders(request.head.headers)["Authorization"] else {
+        guard let value = headers["Authorization"] else {
             guard query["sig"] == nil else {
                 throw .authenticationFailed(detail: "Shared access signatures are not supported by this endpoint.")
             }
             return .anonymous
         }
-        guard request.head.headers["Authorization"].count == 1 else {
+        guard headers.values("Authorization").count == 1 else {
             throw AzureError(
                 .invalidAuthenticationInfo, message: "The request has more than one Authorization header.")
         }
@@ -54,7 +54,7 @@ struct Authenticator: Sendable {
                 throw .authenticationFailed(
                     detail: "The account in the Authorization header is not the one in the URL.")
             }
-            try checkDate(RequestHeaders(request.head.headers))
+            try checkDate(headers)
             let versions = isVersionGiven ? [version] : [version, AzureBlobService.newestVersion]
             return try verify(
                 request, target: target, query: query, account: account, versions: versions, scheme: scheme,
@@ -66,8 +66,7 @@ struct Authenticator: Sendable {
         _ request: HTTPRequest, target: Target, query: QueryString, account: Account, versions: [ServiceVersion],
         scheme: SharedKeyScheme, signature: String
     ) throws(AzureError) -> Principal {
-        var signable = SignableHeaders()
-        for field in request.head.headers { signable.add(name: field.name, value: field.value) }
+        let signable = SignableHeaders(request.head.headers)
         var signed = SharedKeyRequest(
             method: request.head.method.rawValue, rawPath: target.rawPath, account: account.name.value,
             style: target.style, query: query, headers: signable, version: versions[0])

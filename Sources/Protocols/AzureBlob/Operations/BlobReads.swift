@@ -113,7 +113,7 @@ private enum RangeChecksum {
 extension Answer {
     fileprivate mutating func setBody(_ reading: BlobReading, _ framing: StructuredFraming?) {
         guard let framing else {
-            body = .stream(length: reading.length, reading.body)
+            body = reading.bytes.map { .bytes($0) } ?? .stream(length: reading.length, reading.body)
             return
         }
         let producer = StructuredBodyProducer(reading.body, length: reading.length)

@@ -20,10 +20,10 @@ extension AzureBlobService {
     }
 
     /// Errors get the headers too: without them a browser would hide the error from the page.
-    func addCORSHeaders(to response: inout HTTPResponse, for request: HTTPRequest, trace: Trace) async {
-        guard let account = trace.account, trace.operation != .preflight,
-            let origin = RequestHeaders(request.head.headers)["Origin"]
-        else { return }
+    func addCORSHeaders(
+        to response: inout HTTPResponse, for request: HTTPRequest, origin: String, trace: Trace
+    ) async {
+        guard let account = trace.account, trace.operation != .preflight else { return }
         let rules: [CORS.Rule]
         do { rules = try await namespace.serviceProperties(of: account.name).cors ?? [] } catch {
             // The operation is done and its answer stands; a page of another origin will not see it.

@@ -7,6 +7,7 @@ import StorageModel
 /// An authenticated request on its way to the core: what every operation gets.
 struct Call: Sendable {
     let request: HTTPRequest
+    let headers: RequestHeaders
     let query: QueryString
     let version: ServiceVersion
     let target: Target
@@ -14,7 +15,6 @@ struct Call: Sendable {
     /// That access was decided. An operation cannot be called without one.
     let grant: Grant
 
-    var headers: RequestHeaders { RequestHeaders(request.head.headers) }
     var isHead: Bool { request.head.method == .HEAD }
 
     func address(_ container: ContainerName) -> ContainerAddress {

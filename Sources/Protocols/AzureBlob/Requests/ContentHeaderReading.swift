@@ -42,13 +42,14 @@ enum RefusedHeaders {
         "x-ms-immutability-policy-until-date": .immutability, "x-ms-immutability-policy-mode": .immutability,
         "x-ms-legal-hold": .legalHold,
     ]
-    /// The shortest of these names: most headers are out after one comparison.
-    private static let shortest = kinds.keys.map(\.utf8.count).min() ?? 0
+    /// How these names go on after `x-ms-`: most headers are out after one comparison.
+    private static let initials = Set(kinds.keys.compactMap { $0.utf8.dropFirst(5).first })
 
     /// - Throws: 409 for customer keys, immutability and legal holds.
     static func check(_ headers: RequestHeaders) throws(AzureError) {
         for field in headers.fields {
-            guard field.name.utf8.count >= shortest, let kind = kinds[field.name.lowercased()], headers.has(field.name)
+            guard field.name.utf8.count > 5, let initial = field.name.utf8.dropFirst(5).first,
+                initials.contains(initial | 0x20), let kind = kinds[field.name.lowercased()], headers.has(field.name)
             else { continue }
             switch kind {
             case .encryption: throw refusal(field.name, "Customer-provided keys and encryption scopes")

@@ -3,16 +3,37 @@ import NIOHTTP1
 import StorageModel
 
 /// Typed reading of request headers. A header with an empty value counts as absent: SDKs send those for unset options.
+///
+/// An operation asks for many more headers than a request has: a mask of 64 bits tells most of those that are absent
+/// without a look at the fields.
 struct RequestHeaders: Sendable {
     let fields: HTTPHeaders
+    private let present: UInt64
 
-    init(_ fields: HTTPHeaders) { self.fields = fields }
+    init(_ fields: HTTPHeaders) {
+        self.fields = fields
+        var present: UInt64 = 0
+        for field in fields { present |= Self.bit(of: field.name) }
+        self.present = present
+    }
+
+    /// Out of the name's length and its last letter, whose case does not count.
+    private static func bit(of name: String) -> UInt64 {
+        let bytes = name.utf8
+        guard let last = bytes.last else { return 1 }
+        return 1 << UInt64((bytes.count &* 7 &+ Int(last | 0x20)) & 63)
+    }
 
     subscript(name: String) -> String? {
-        guard let value = fields.first(name: name) else { return nil }
+        guard present & Self.bit(of: name) != 0, let value = fields.first(name: name) else { return nil }
+        guard let first = value.utf8.first, let last = value.utf8.last else { return nil }
+        if !first.isHTTPBlank, !last.isHTTPBlank { return value }
         let trimmed = value.trimmingHTTPBlanks
         return trimmed.isEmpty ? nil : String(trimmed)
     }
+
+    /// Every value of the header, as it came.
+    func values(_ name: String) -> [String] { present & Self.bit(of: name) == 0 ? [] : fields[name] }
 
     func has(_ name: String) -> Bool { self[name] != nil }
 
@@ -39,7 +60,7 @@ struct RequestHeaders: Sendable {
     func conditions(
         _ use: ConditionHeaders.Use, _ family: ConditionHeaders = .target
     ) throws(AzureError) -> Conditions {
-        try family.parse(use) { name in fields[name] }
+        try family.parse(use) { name in values(name) }
     }
 
     /// Of an operation that honours `x-ms-if-tags` and no other condition.
@@ -122,13 +143,12 @@ struct RequestHeaders: Sendable {
     // MARK: Metadata
 
     func metadata() throws -> UserMetadata {
-        let prefix = "x-ms-meta-"
+        let prefix: StaticString = "x-ms-meta-"
         var pairs: [(String, String)] = []
-        for field in fields where field.name.utf8.count >= prefix.utf8.count {
-            guard field.name.prefix(prefix.count).lowercased() == prefix else { continue }
-            let name = field.name.dropFirst(prefix.count)
+        for field in fields where field.name.hasPrefixIgnoringASCIICase(prefix) {
+            let name = field.name.utf8.dropFirst(prefix.utf8CodeUnitCount)
             guard !name.isEmpty else { throw AzureError(.emptyMetadataKey) }
-            pairs.append((String(name), String(field.value.trimmingHTTPBlanks)))
+            pairs.append((String(Substring(name)), String(field.value.trimmingHTTPBlanks)))
         }
         return pairs.isEmpty ? .empty : try UserMetadata(validating: pairs)
     }
@@ -138,8 +158,12 @@ extension StringProtocol {
     /// Without the spaces and tabs that HTTP allows around a value.
     var trimmingHTTPBlanks: Substring {
         var rest = Substring(self).utf8
-        while let first = rest.first, first == 0x20 || first == 0x09 { rest.removeFirst() }
-        while let last = rest.last, last == 0x20 || last == 0x09 { rest.removeLast() }
+        while let first = rest.first, first.isHTTPBlank { rest.removeFirst() }
+        while let last = rest.last, last.isHTTPBlank { rest.removeLast() }
         return Substring(rest)
     }
+}
+
+extension UInt8 {
+    fileprivate var isHTTPBlank: Bool { self == 0x20 || self == 0x09 }
 }

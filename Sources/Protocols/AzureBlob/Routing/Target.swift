@@ -66,12 +66,20 @@ package struct Addressing: Sendable {
 
     /// The account's name in front of one of the suffixes, if the host has that form.
     package func accountLabel(_ host: String) -> String? {
+        guard mayEndInSuffix(host) else { return nil }
         let name = Self.hostName(host)
         for suffix in suffixes where name.hasSuffix(suffix) {
             let label = name.dropLast(suffix.count)
             if !label.isEmpty, !label.contains(".") { return String(label) }
         }
         return nil
+    }
+
+    /// Tells addresses such as `127.0.0.1:10000` at once: no suffix ends as they do.
+    private func mayEndInSuffix(_ host: String) -> Bool {
+        let end = host.utf8.lastIndex(of: UInt8(ascii: ":")) ?? host.utf8.endIndex
+        guard let last = host.utf8[..<end].last else { return false }
+        return suffixes.contains { $0.utf8.last.map { $0 | 0x20 } == last | 0x20 }
     }
 
     /// In lower case and without the port.
