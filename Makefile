@@ -7,12 +7,13 @@ DATA ?= data
 JOBS ?= 2
 CRASH_CYCLES ?= 50
 HOURS ?= 0.5
+SEEDS ?= 1..10000
 # One program for one machine: the runtime is linked in, and the optimiser sees across modules.
 RELEASE_FLAGS := --static-swift-stdlib -Xswiftc -cross-module-optimization
 
 export FOREBAY_BIN ?= $(CURDIR)/$(FOREBAY)
 
-.PHONY: help run build test unit lint format e2e crash hostile memory bench bench-scale allocations soak \
+.PHONY: help run build test unit lint format e2e crash hostile memory bench bench-scale allocations soak powerloss faults damage simulate model-check \
 	system-packages client-packages bench-packages python-env clean
 
 help: ## Lists the targets.
@@ -47,6 +48,23 @@ memory: build ## Large and many concurrent uploads under a memory bound.
 
 crash: build ## Kills the node under load, again and again, and checks that nothing acknowledged is lost.
 	python3 e2e/crash/crash.py --cycles $(CRASH_CYCLES)
+
+faults: build ## Full, read-only, failing and slow disks under load.
+	python3 e2e/faults/faults.py $(FAULTS_FLAGS)
+
+damage: build ## Flipped bits, cut and lost files: found, never served.
+	python3 e2e/damage/damage.py $(DAMAGE_FLAGS)
+
+powerloss: build ## Cuts the power at every sync and checks that nothing acknowledged is lost.
+	python3 e2e/powerloss/powerloss.py $(POWERLOSS_FLAGS)
+
+simulate: system-packages ## Runs the core under simulation; SEED=n repeats one seed, TRACE=1 prints its history.
+	$(SWIFT) build -c release --product simulate --scratch-path $(RELEASE) -j $(JOBS) $(RELEASE_FLAGS)
+	$(RELEASE)/release/simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) $(if $(TRACE),--trace)
+
+model-check: system-packages ## A million operations against a plain model, in the namespace and over HTTP.
+	$(SWIFT) build -c release --product modelcheck --scratch-path $(RELEASE) -j $(JOBS) $(RELEASE_FLAGS)
+	$(RELEASE)/release/modelcheck --all
 
 bench: build bench-packages ## Requests and bytes per second next to nginx, SeaweedFS and rclone, in one run.
 	python3 bench/bench.py --out docs/benchmarks/node.md $(BENCH_FLAGS)

@@ -102,6 +102,19 @@ let package = Package(
             ],
             path: "Sources/Programs/forebay", swiftSettings: strict),
 
+        .executableTarget(
+            name: "simulate", dependencies: ["StorageTestKit", "StorageModel", .arguments],
+            path: "Sources/Programs/simulate", swiftSettings: strict),
+
+        // The model check: a program of its own, because it runs for minutes.
+        .executableTarget(
+            name: "modelcheck",
+            dependencies: [
+                "Node", "FrontDoor", "AzureBlob", "AzureWire", "Access", "Namespace", "Observability", "StorageModel",
+                "StorageTestKit", .nioCore, .crypto, .arguments, .logging,
+            ],
+            path: "Sources/Programs/modelcheck", swiftSettings: strict),
+
         // Test support: contract suites, in-memory twins, fault wrappers.
         module(
             "StorageTestKit", in: "TestSupport",
@@ -146,6 +159,7 @@ let package = Package(
                 .logging,
             ]),
         tests("NodeTests", ["Node", "Access", "StorageModel"]),
+        tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests("LayeringTests", []),
     ]
 )

@@ -21,10 +21,13 @@ step lint make --no-print-directory lint
 step unit make --no-print-directory unit
 step build make --no-print-directory build
 step harnesses python3 -m unittest bench/test_bench.py e2e/test_wire.py e2e/crash/test_checker.py \
-    e2e/soak/test_soak.py e2e/allocations/test_allocations.py
+    e2e/soak/test_soak.py e2e/allocations/test_allocations.py e2e/powerloss/test_powerloss.py
 step e2e make --no-print-directory e2e
 step hostile make --no-print-directory hostile
 step allocations make --no-print-directory allocations
 step memory make --no-print-directory memory
 step crash make --no-print-directory crash CRASH_CYCLES="${CRASH_CYCLES:-6}"
+step faults make --no-print-directory faults FAULTS_FLAGS=--quick
+step damage make --no-print-directory damage DAMAGE_FLAGS=--quick
+step powerloss make --no-print-directory powerloss POWERLOSS_FLAGS=--quick
 echo "==== all steps passed in $SECONDS s"

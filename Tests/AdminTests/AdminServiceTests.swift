@@ -44,6 +44,9 @@ struct AdminServiceTests {
     }
 
     @Test func saysWhyItIsNotReady() async {
+        let limited = await service(.limited(reason: "writes are refused")).respond(to: request(.GET, "/healthz/ready"))
+        #expect(limited.status == .ok, "readers must not be sent away")
+        #expect(text(limited) == "ready, but writes are refused\n")
         let response = await service(.notReady(reason: "draining")).respond(to: request(.GET, "/healthz/ready"))
         #expect(response.status == .serviceUnavailable)
         #expect(text(response) == "not ready: draining\n")

@@ -100,6 +100,16 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
         #expect(try Self.verify(request, "") == expected)
     }
 
+    /// Two names that Unicode calls equivalent stay two, in the order of their bytes.
+    @Test func parametersAreComparedByTheirBytes() throws {
+        for query in ["e%CC%81=1&%C3%A9=2&%C3%A9=0", "%C3%A9=0&%C3%A9=2&e%CC%81=1"] {
+            let request = try Self.request("GET", "/box?\(query)", style: .host, headers: [])
+            let lines = request.stringToSign(.full).utf8.split(separator: UInt8(ascii: "\n")).suffix(2)
+            let expected = ["e\u{301}:1", "\u{e9}:0,2"]
+            #expect(lines.elementsEqual(expected) { $0.elementsEqual($1.utf8) }, "\(request.stringToSign(.full))")
+        }
+    }
+
     @Test func lengthOfZero() throws {
         func line(_ version: String, _ length: String?) throws -> Substring {
             let headers = length.map { [(name: "content-length", value: $0)] } ?? []

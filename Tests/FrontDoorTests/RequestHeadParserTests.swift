@@ -197,6 +197,29 @@ struct RequestHeadParserTests {
             #expect(refusal == expected)
         }
     }
+
+    /// A line of exactly the allowed length passes, wherever its end is cut.
+    @Test(arguments: [
+        "GET /\(String(repeating: "a", count: 26)) HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nX: \(String(repeating: "a", count: 27))\r\n\r\n",
+    ])
+    func aLineOfTheAllowedLengthPassesByteByByte(text: String) {
+        var limits = FrontDoorLimits()
+        limits.requestLineBytes = 40
+        limits.headerLineBytes = 30
+        var parser = RequestHeadParser(limits: limits)
+        var buffer = ByteBuffer()
+        var outcome = RequestHeadParser.Outcome.incomplete
+        for byte in text.utf8 {
+            buffer.writeInteger(byte)
+            outcome = parser.parse(&buffer)
+            guard case .incomplete = outcome else { break }
+        }
+        guard case .head = outcome, buffer.readableBytes == 0 else {
+            Issue.record("\(outcome), \(buffer.readableBytes) bytes left")
+            return
+        }
+    }
 }
 
 struct BodyDecoderTests {

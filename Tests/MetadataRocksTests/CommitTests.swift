@@ -46,9 +46,12 @@ final class WriteGate: Sendable {
     }
 
     func open(
-        _ directory: String, _ options: RocksOptions = RocksOptions(), freeSpace: FreeSpace = FreeSpace { nil }
+        _ directory: String, _ options: RocksOptions = RocksOptions(), freeSpace: FreeSpace = FreeSpace { nil },
+        probe: DiskProbe = DiskProbe { () throws(StorageFailure) in }, health: HealthLog = HealthLog()
     ) throws(StorageFailure) -> RocksMetadataStore {
-        try RocksMetadataStore.open(directory: directory, options: options, freeSpace: freeSpace, write: write)
+        try RocksMetadataStore.open(
+            directory: directory, options: options, freeSpace: freeSpace, probe: probe,
+            onHealthChange: { health.append($0) }, write: write)
     }
 }
 
@@ -189,40 +192,6 @@ struct CommitTests {
         }
     }
 
-    @Test(
-        "after a failed commit all writes are refused until reopening, and reads go on",
-        arguments: [WriteGate.Fault.beforeWriting, .afterWriting])
-    func poisoning(moment: WriteGate.Fault) async throws {
-        try await withTemporaryDirectory { directory in
-            let gate = WriteGate()
-            let store = try gate.open(directory)
-            let before = try #require(try await store.put("before"))
-            gate.fail(moment)
-            let first = try await failure { try await store.put("unknown") }
-            // The medium may hold the commit or not, so "no space" would claim too much.
-            #expect(first.code == .unavailable)
-            gate.fail(.none)
-            for _ in 0..<2 {
-                let later = try await failure { try await store.put("later") }
-                #expect(later.code == .readOnly)
-            }
-            #expect(store.statistics().isPoisoned)
-            #expect(try await store.value("before") == [])
-            #expect(try await store.value("unknown") == nil, "what is uncertain is not shown")
-            let readOnly = try await store.transact { (transaction) throws(StorageFailure) in
-                try transaction.get(Array("before".utf8))
-            }
-            #expect(readOnly.result == [])
-            await store.close()
-
-            let reopened = try RocksMetadataStore.open(directory: directory)
-            #expect(try await reopened.value("unknown") == (moment == .beforeWriting ? nil : []))
-            #expect(try await reopened.value("later") == nil)
-            #expect(try #require(try await reopened.put("again")) > before)
-            await reopened.close()
-        }
-    }
-
     @Test("without space commits are refused before anything is written, deletions get through for longer")
     func outOfSpace() async throws {
         try await withTemporaryDirectory { directory in
@@ -247,7 +216,7 @@ struct CommitTests {
             try await store.put("c")
             #expect(try await store.value("a") == nil)
             #expect(try await store.value("b") == [])
-            #expect(!store.statistics().isPoisoned)
+            #expect(!store.statistics().refusesWrites)
             await store.close()
         }
     }

@@ -2,6 +2,8 @@ import Glibc
 import StorageModel
 import StorageTestKit
 
+@testable import MetadataRocks
+
 /// The store's files as a crash would leave them, byte by byte.
 enum RawFiles {
     static func read(_ path: String) throws -> [UInt8] {
@@ -58,7 +60,20 @@ enum RawFiles {
     /// The write-ahead logs, oldest first.
     static func logs(in files: [String: [UInt8]]) -> [String] { files.keys.filter { $0.hasSuffix(".log") }.sorted() }
 
+    /// Without the mark too: where these files are cut, that is a crash of the disk's making.
     private static func names(_ directory: String) throws -> [String] {
-        try directoryEntries(directory).filter { $0 != "LOCK" && !$0.hasPrefix("LOG") }.sorted()
+        try directoryEntries(directory).filter {
+            $0 != "LOCK" && !$0.hasPrefix("LOG") && !$0.hasPrefix(SyncedMark.fileName)
+        }
+        .sorted()
     }
 }
+
+/// Puts a directory where a file is.
+func replaceByDirectory(_ path: String) throws {
+    guard unlink(path) == 0, mkdir(path, 0o700) == 0 else {
+        throw StorageFailure(.internal, cause: "replace \(path): errno \(errno)")
+    }
+}
+
+func removeDirectory(_ path: String) { rmdir(path) }

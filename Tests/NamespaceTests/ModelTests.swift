@@ -7,24 +7,95 @@ import Testing
 
 @testable import Namespace
 
-/// The namespace driven by random requests next to a model made of dictionaries. A seed that fails prints itself: keep it
-/// as a file in Seeds, named after its number.
+/// The namespace driven by random requests next to a model made of dictionaries: a short run of what `modelcheck` does at
+/// length. What once failed is kept in Seeds.
 @Suite struct ModelTests {
     typealias Fixture = NamespaceFixture
 
-    static let seeds: [UInt64] = [1, 2, 3, 4] + keptSeeds()
     static let steps = 1_500
 
-    private static func keptSeeds() -> [UInt64] {
+    static let kept: [KeptSeed] = {
         let folder = String(#filePath.dropLast("ModelTests.swift".count)) + "Seeds"
         do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { UInt64($0) }.sorted()
+            return try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0 != "README" }.sorted().map {
+                let data = try Data(contentsOf: URL(filePath: "\(folder)/\($0)"))
+                return try KeptSeed(text: String(decoding: data, as: UTF8.self))
+            }
         } catch {
             preconditionFailure("the folder of seeds cannot be read: \(error)")
         }
+    }()
+
+    /// Whatever a seed was found with: its steps mean the same to the namespace.
+    @Test(arguments: kept) func keptSeeds(kept: KeptSeed) async throws {
+        let fixture = Fixture(world: TestWorld(seed: kept.seed))
+        func subject() -> NamespaceSubject { NamespaceSubject(fixture.namespace, clock: fixture.world) }
+        guard kept.clients > 1 else {
+            let sequence = ModelSequence(seed: kept.seed, steps: kept.steps)
+            let (_, failure) = await sequence.run(on: subject(), clock: fixture.world)
+            #expect(failure == nil, "repeat: \(kept.command)")
+            return
+        }
+        // Threads do not meet in the same way twice: some rounds from this seed on.
+        for seed in kept.seed..<(kept.seed + 20) {
+            let clients = (0..<kept.clients).map { _ in subject() }
+            let result = await ModelRound(seed: seed, judge: Linearizability(clients[0])).run(
+                clients, clock: fixture.world)
+            #expect(result.findings.isEmpty, "repeat: \(kept.command)")
+        }
     }
 
-    @Test(arguments: seeds) func randomRequests(seed: UInt64) async throws {
+    /// Two sequences in the words of the model check, answers included, and some rounds of several clients.
+    @Test(arguments: [21, 22] as [UInt64]) func shortSequence(seed: UInt64) async throws {
+        let fixture = Fixture(world: TestWorld(seed: seed))
+        let subject = NamespaceSubject(fixture.namespace, clock: fixture.world)
+        let (tally, failure) = await ModelSequence(seed: seed, length: 1_000).run(on: subject, clock: fixture.world)
+        #expect(
+            failure == nil, "repeat: modelcheck --subject namespace --sequences-of 1000 --operations 1 --seed \(seed)")
+        #expect(tally.operations > 1_000)
+        #expect(tally.refused < tally.operations * 3 / 5)
+        try await fixture.expectNothingLeft()
+    }
+
+    @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func shortRound(seed: UInt64) async throws {
+        let fixture = Fixture(world: TestWorld(seed: seed))
+        let clients = (0..<6).map { _ in NamespaceSubject(fixture.namespace, clock: fixture.world) }
+        let result = await ModelRound(seed: seed, judge: Linearizability(clients[0])).run(clients, clock: fixture.world)
+        for finding in result.findings { Issue.record("\(finding)\n\(finding.history.joined(separator: "\n"))") }
+        #expect(
+            result.findings.isEmpty,
+            "repeat: modelcheck --subject namespace --clients 6 --operations 20000 --seed \(seed)")
+        #expect(result.overlaps > 0)
+        try await fixture.expectNothingLeft()
+    }
+
+    @Test func seedsAsText() throws {
+        let kept = KeptSeed(subject: .http, seed: 7, steps: [1, 2, 3, 9, 11, 12])
+        #expect(kept.stepsText == "1-3,9,11-12")
+        #expect(kept.command == "modelcheck --subject http --seed 7 --steps 1-3,9,11-12")
+        #expect(try KeptSeed(text: kept.text + "\nwhat went wrong\n") == kept)
+        let round = KeptSeed(subject: .namespace, seed: 8, clients: 6)
+        #expect(try KeptSeed(text: round.text) == round)
+        for text in ["", "subject http\n", "subject ftp\nseed 1\nsteps 1\n", "subject http\nseed 1\nsteps 5-3\n"] {
+            #expect(throws: KeptSeed.Malformed.self) { try KeptSeed(text: text) }
+        }
+    }
+
+    /// A store that lies is found out, and the steps that matter are few.
+    @Test func shrinking() async throws {
+        let forgetful: @Sendable (ModelSequence) async -> Int? = { sequence in
+            let fixture = Fixture(world: TestWorld(seed: 5))
+            let subject = ForgetfulSubject(NamespaceSubject(fixture.namespace, clock: fixture.world))
+            return await sequence.run(on: subject, clock: fixture.world).failure?.after
+        }
+        let whole = ModelSequence(seed: 5, length: 120)
+        #expect(await forgetful(whole) != nil)
+        let smallest = await whole.shrunk(attempts: 150, forgetful)
+        #expect(smallest.steps.count <= 8)
+        #expect(await forgetful(smallest) != nil)
+    }
+
+    @Test(arguments: [1, 2, 3, 4] as [UInt64]) func randomRequests(seed: UInt64) async throws {
         var fixture = Fixture(world: TestWorld(seed: seed))
         var driver = ModelDriver(fixture)
         var model = ModelStore(now: fixture.world.now)
@@ -157,6 +228,21 @@ extension ModelDriver {
         for operation in [ModelOperation.advance(seconds: Limits.uncommittedBlockLifetimeSeconds + 1), .expire] {
             try await step(operation, &model)
         }
+    }
+}
+
+/// Says that it has set tags and does not do it.
+private final class ForgetfulSubject: ModelSubject {
+    private let honest: NamespaceSubject
+    init(_ honest: NamespaceSubject) { self.honest = honest }
+    func expressed(_ operation: ModelOperation) -> ModelOperation { honest.expressed(operation) }
+    func refusal(ofShape operation: ModelOperation) -> ModelRefusal? { nil }
+    func refusal(_ code: StorageFailure.Code, of operation: ModelOperation) -> ModelRefusal {
+        honest.refusal(code, of: operation)
+    }
+    func perform(_ operation: ModelOperation) async throws -> ModelOutcome {
+        guard case .setTags(let at, _, let held) = operation else { return try await honest.perform(operation) }
+        return try await honest.perform(.setTags(at, .empty, held))
     }
 }
 

@@ -51,6 +51,8 @@ struct RedactionTests {
         ("/c/b?sv=1&sig=abc%3D&se=2", "/c/b?sv=1&sig=REDACTED&se=2"), ("/c/b?SIG=abc", "/c/b?SIG=REDACTED"),
         ("/c/b?%73ig=abc", "/c/b?%73ig=REDACTED"), ("/c?X-Amz-Signature=1", "/c?X-Amz-Signature=REDACTED"),
         ("/c?design=1", "/c?design=1"),
+        // A mark that joins itself to the separator: one character to Swift, a separator to the service.
+        ("/c?x=\u{600}&sig=abc", "/c?x=\u{600}&sig=REDACTED"), ("/c?sig=\u{301}abc", "/c?sig=REDACTED"),
     ])
     func urisLoseTheirSignatures(uri: String, expected: String) {
         #expect(Redaction.uri(uri) == expected)

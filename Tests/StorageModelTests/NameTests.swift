@@ -158,6 +158,7 @@ import Testing
             #expect(Version(etagText: version.etagText) == version)
         }
         #expect(Version(0xABC).etagText == "0x0000000000000ABC")
+        for sign in ["-", "+"] { #expect(Version(etagText: "0x\(sign)000000000000000") == nil) }
         for text in [
             "", "0x1", "0x000000000000000G", "0X0000000000000001", "0x+000000000000001", "\"0x0000000000000001\"",
             "0x00000000000000001",

@@ -166,9 +166,9 @@ def listed(state: State) -> Listed | None:
 
 
 def read_listing(
-    client: wire.Client, page: int, include: str = "metadata,tags,uncommittedblobs"
+    client: wire.Client, page: int, include: str = "metadata,tags,uncommittedblobs", prefix: str = ""
 ) -> tuple[dict[str, Listed], list[str]]:
-    """All names of the container by pages, and complaints about the listing itself."""
+    """All names of the container that begin so, by pages, and complaints about the listing itself."""
     entries: dict[str, Listed] = {}
     complaints: list[str] = []
     marker, last = "", ""
@@ -176,6 +176,8 @@ def read_listing(
         query = {"restype": "container", "comp": "list", "maxresults": page, "include": include}
         if marker:
             query["marker"] = marker
+        if prefix:
+            query["prefix"] = prefix
         answer = client.call("GET", client.target(CONTAINER, **query))
         if answer.status != 200:
             return entries, [*complaints, f"list: {answer}"]

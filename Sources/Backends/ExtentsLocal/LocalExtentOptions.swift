@@ -18,6 +18,7 @@ package struct LocalExtentOptions: Sendable {
     package var maximumExtentLength = 8 << 20
     /// Bytes gathered before a job writes them; a body holds two such buffers at most.
     package var writeBufferBytes = 256 << 10
+    /// What the buffers of all bodies aim to stay within: they get smaller when there are many.
     package var writeMemoryBytes = 128 << 20
     /// Bodies under way.
     package var maximumSinks = 4096
@@ -33,6 +34,9 @@ package struct LocalExtentOptions: Sendable {
     package var verifiedSegments = 1024
     /// What live and promised bytes may not exceed; `nil` derives it from the file system when the store is opened.
     package var budgetBytes: Int64?
+    /// Bytes that the file system must keep free whatever the budget says: segments grow no further. More than what the
+    /// metadata wants to keep, so that names can still be deleted when no bytes fit any more. 0 switches the check off.
+    package var freeSpaceReserveBytes: Int64 = 128 << 20
     package var durability = Durability.synced
 
     package init() {}
@@ -42,9 +46,10 @@ package struct LocalExtentOptions: Sendable {
             segmentBytes % SegmentLayout.blockBytes == 0 && preallocationBytes % SegmentLayout.blockBytes == 0
             && preallocationBytes >= 0 && maximumExtentLength >= Int(SegmentLayout.blockBytes)
             && Int64(maximumExtentLength) % SegmentLayout.blockBytes == 0
-            && segmentBytes >= Int64(maximumExtentLength) && lanes > 0 && writeBufferBytes > 0 && maximumSinks > 0
+            && segmentBytes >= Int64(maximumExtentLength) && lanes > 0 && writeBufferBytes > 0 && writeMemoryBytes > 0
+            && maximumSinks > 0
             && inputOutputThreads > 0 && syncThreads > 0 && maximumQueuedReads > 0 && openFiles > 0
-            && verifiedSegments > 0 && (budgetBytes ?? 0) >= 0
+            && verifiedSegments > 0 && freeSpaceReserveBytes >= 0 && (budgetBytes ?? 0) >= 0
         guard isSound else { throw StorageFailure(.invalidInput, detail: "The extent store's options contradict.") }
     }
 }

@@ -48,10 +48,9 @@ package final class LocalExtentStore: ExtentStore {
         let opened = try StoreDirectory(root: directory, mayCreate: !isReadOnly, calls: calls, world: world)
         let found = try opened.findSegments()
         let used = found.reduce(0) { $0 + $1.allocatedBytes }
-        let numbers =
-            isReadOnly
-            ? nil
-            : try SegmentNumbers(directory: directory, highestSegment: found.map(\.number).max(), calls: calls)
+        // A check must find what would keep the node from starting.
+        let sound = try SegmentNumbers(directory: directory, highestSegment: found.map(\.number).max(), calls: calls)
+        let numbers = isReadOnly ? nil : sound
         let budgetBytes: Int64
         if let given = options.budgetBytes {
             budgetBytes = given

@@ -61,7 +61,10 @@ final class SegmentFiles: Sendable {
         let segment = Segment(
             number: number, existedAtOpen: false,
             space: Segment.Space(liveBytes: 0, countedBytes: 0, isFilling: true),
-            syncer: SegmentSyncer(label: label, segmentsDirectory: directory, calls: calls))
+            syncer: SegmentSyncer(
+                label: label, segmentsDirectory: directory, calls: calls,
+                // What lies in a segment whose sync has failed is looked at again before it is served.
+                onPoison: { [verified] in verified.forget(segment: number) }))
         segments.withLock { $0[number] = segment }
         _ = descriptors.insert(file, for: number)
         return (segment, file)
@@ -84,8 +87,11 @@ final class SegmentFiles: Sendable {
     func preallocate(
         _ file: OpenFile, _ space: inout Segment.Space, upTo end: Int64
     ) throws(StorageFailure) {
-        guard end > space.allocatedEnd, canPreallocate.withLock({ $0 }) else { return }
-        let generous = min(max(end, space.allocatedEnd + options.preallocationBytes), max(end, options.segmentBytes))
+        guard end > space.allocatedEnd else { return }
+        let room = try roomAboveReserve(atLeast: end - space.allocatedEnd)
+        guard canPreallocate.withLock({ $0 }) else { return }
+        var generous = min(max(end, space.allocatedEnd + options.preallocationBytes), max(end, options.segmentBytes))
+        if generous - space.allocatedEnd > room { generous = end }
         do throws(FileError) {
             do throws(FileError) { try allocate(file, from: space.allocatedEnd, to: generous) } catch {
                 guard error.isOutOfSpace, generous > end else { throw error }
@@ -99,6 +105,20 @@ final class SegmentFiles: Sendable {
             // The file then grows by being written, as on any file system without this call.
             canPreallocate.withLock { $0 = false }
         }
+    }
+
+    /// What the file system has free above the reserve.
+    /// - Throws: `.outOfSpace` when that is less than `needed`.
+    private func roomAboveReserve(atLeast needed: Int64) throws(StorageFailure) -> Int64 {
+        // A file system that does not say how much is free refuses by itself.
+        guard options.freeSpaceReserveBytes > 0, case .success(let space) = calls.space(directory) else { return .max }
+        let room = space.freeBytes - options.freeSpaceReserveBytes
+        guard room >= needed else {
+            throw StorageFailure(
+                .outOfSpace,
+                cause: "\(space.freeBytes) bytes free, \(needed) wanted, \(options.freeSpaceReserveBytes) kept free")
+        }
+        return room
     }
 
     private func allocate(_ file: OpenFile, from start: Int64, to end: Int64) throws(FileError) {

@@ -18,8 +18,12 @@ final class SegmentSyncer: Sendable {
     private let label: String
     private let segmentsDirectory: String
     private let calls: FileSystemCalls
+    private let onPoison: @Sendable () -> Void
 
-    init(label: String, segmentsDirectory: String, calls: FileSystemCalls) {
+    init(
+        label: String, segmentsDirectory: String, calls: FileSystemCalls, onPoison: @escaping @Sendable () -> Void = {}
+    ) {
+        self.onPoison = onPoison
         self.label = label
         self.segmentsDirectory = segmentsDirectory
         self.calls = calls
@@ -60,6 +64,7 @@ final class SegmentSyncer: Sendable {
             state.isRunning = !state.waiting.isEmpty
             return (late, state.isRunning)
         }
+        if failure != nil { onPoison() }
         for waiter in batch + late { waiter.resume(returning: failure) }
         // Submitted anew instead of looped, so that one busy segment does not keep a thread from the others.
         if mustRunAgain { threads.submit { self.run(file, on: threads) } }

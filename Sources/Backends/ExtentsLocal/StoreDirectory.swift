@@ -108,8 +108,8 @@ struct StoreDirectory {
         _ path: String, label: String, parent: String, calls: FileSystemCalls
     ) throws(StorageFailure) {
         do throws(FileError) { try calls.uninterrupted { calls.makeDirectory(path) } } catch {
-            if error.code == EEXIST { return }
-            throw error.writeFailure("create", label)
+            // Also when it is there already: the start that made it may have been killed before the sync.
+            guard error.code == EEXIST else { throw error.writeFailure("create", label) }
         }
         try DurableFile.syncDirectory(parent, label: "above \(label)", calls: calls)
     }

@@ -12,32 +12,60 @@ struct CommitLoop: Sendable {
     private let freeSpace: FreeSpace
     private let statistics: Locked<RocksStatistics>
     private let write: Write
-    private let publish: @Sendable (Snapshot) -> Void
-    private var newest: Snapshot
+    private let serving: ServingState
+    /// `nil` from a failed commit until the database has been opened again.
+    private var newest: Snapshot?
     private var window: CommitWindow
     private var versionCeiling: UInt64
-    private var poison: StorageFailure?
+    /// The last version that the database is known to hold.
+    private var storedVersion: UInt64
 
     init(
-        from snapshot: Snapshot, versionCeiling: UInt64, options: RocksOptions, freeSpace: FreeSpace,
-        statistics: Locked<RocksStatistics>, write: @escaping Write, publish: @escaping @Sendable (Snapshot) -> Void
+        from snapshot: Snapshot, header: StoreHeader, options: RocksOptions, freeSpace: FreeSpace,
+        statistics: Locked<RocksStatistics>, serving: ServingState, write: @escaping Write
     ) {
         self.options = options
         self.freeSpace = freeSpace
         self.statistics = statistics
+        self.serving = serving
         self.write = write
-        self.publish = publish
-        self.versionCeiling = versionCeiling
+        versionCeiling = header.versionCeiling
+        storedVersion = header.storedVersion
         newest = snapshot
         window = CommitWindow(
             after: snapshot.version, commitLimit: options.windowCommits, byteLimit: options.windowBytes)
     }
 
+    /// Reopening has shown a loss: nothing here can mend it.
+    private var isBeyondHelp = false
+
+    var isSuspended: Bool { newest == nil && !isBeyondHelp }
+
+    /// One attempt to take writes again; `isSuspended` tells whether it has succeeded.
+    mutating func reopen(with reopener: Reopener) {
+        switch reopener.attempt(acknowledged: storedVersion, drawn: window.newest) {
+        case .postponed: break
+        case .failed: isBeyondHelp = true
+        case .reopened(let snapshot, let header):
+            // What the failed batch has left, if anything, is in the new snapshot; bodies that began before it run again.
+            window = CommitWindow(
+                after: snapshot.version, commitLimit: options.windowCommits, byteLimit: options.windowBytes)
+            versionCeiling = max(versionCeiling, header.versionCeiling)
+            storedVersion = header.storedVersion
+            newest = snapshot
+            statistics.withLock { statistics in
+                statistics.refusesWrites = false
+                statistics.reopenings += 1
+            }
+        }
+    }
+
     /// Ends every one of the requests. Those that conflict hear of it after the batch is out, so that their next run
     /// sees what they collided with.
     mutating func process(_ requests: [CommitRequest]) {
-        if let poison {
-            for request in requests { request.finish(.failed(poison)) }
+        guard let newest else {
+            let refusal = serving.refusal ?? StorageFailure(.readOnly, cause: "an earlier commit failed")
+            for request in requests { request.finish(.failed(refusal)) }
             return
         }
         var outcomes: [(request: CommitRequest, outcome: CommitRequest.Outcome)] = []
@@ -50,7 +78,7 @@ struct CommitLoop: Sendable {
             if case .committed = outcome { bytes += request.byteCount }
             outcomes.append((request, outcome))
         }
-        let failure = writeOut(builder)
+        let failure = writeOut(builder, on: newest)
         count(outcomes.map(\.outcome), bytes: bytes, failed: failure != nil)
         for (request, outcome) in outcomes {
             if let failure, case .committed = outcome {
@@ -85,7 +113,7 @@ struct CommitLoop: Sendable {
 
     /// Writes the batch unless nothing was accepted. Answers what those who were accepted must be told instead of
     /// success.
-    private mutating func writeOut(_ builder: consuming BatchBuilder) -> StorageFailure? {
+    private mutating func writeOut(_ builder: consuming BatchBuilder, on newest: Snapshot) -> StorageFailure? {
         let last = window.newest
         guard last > newest.version else { return nil }
         var isSynced = options.durability == .synced
@@ -100,18 +128,23 @@ struct CommitLoop: Sendable {
             try write(newest.database, builder.finish(lastVersion: Version(last), ceiling: newCeiling), isSynced)
         } catch {
             // Nobody knows how much of the batch reached the medium. RocksDB knows after a reopening.
-            poison(with: error)
+            suspend(after: error)
             return StorageFailure(.unavailable, cause: "unknown outcome: \(error)")
         }
-        newest = Snapshot(of: newest.database, version: last)
-        publish(newest)
+        storedVersion = last
+        let next = Snapshot(of: newest.database, version: last)
+        self.newest = next
+        serving.publish(next, storedVersion: last)
         if isSynced { statistics.withLock { $0.syncs += 1 } }
         return nil
     }
 
-    private mutating func poison(with error: StorageFailure) {
-        poison = StorageFailure(.readOnly, cause: "an earlier commit failed: \(error)")
-        statistics.withLock { $0.isPoisoned = true }
+    private mutating func suspend(after error: StorageFailure) {
+        newest = nil
+        statistics.withLock { $0.refusesWrites = true }
+        serving.suspend(
+            StorageFailure(
+                .readOnly, detail: "The node takes no writes at the moment.", cause: "a commit failed: \(error)"))
     }
 
     private func count(_ outcomes: [CommitRequest.Outcome], bytes: Int, failed: Bool) {

@@ -1,3 +1,4 @@
+import Glibc
 import Metadata
 import StorageModel
 
@@ -25,7 +26,7 @@ final class Committer: Sendable {
     private let thread: DedicatedThread
 
     /// The loop, and with it its reference to the database, is gone when the thread has ended.
-    init(_ loop: consuming CommitLoop, options: RocksOptions) throws(StorageFailure) {
+    init(_ loop: consuming CommitLoop, reopener: Reopener, options: RocksOptions) throws(StorageFailure) {
         let queue = WaitingQueue<CommitRequest>(
             capacity: options.commitQueue, costLimit: options.commitQueueBytes)
         let start = Locked<CommitLoop?>(loop)
@@ -33,9 +34,28 @@ final class Committer: Sendable {
             guard var loop = start.withLock({ $0.take() }) else { return }
             while let requests = queue.take(count: options.batchTransactions, costLimit: options.batchBytes) {
                 loop.process(requests)
+                if loop.isSuspended { Self.reopen(&loop, reopener, queue, options) }
             }
         }
         self.queue = queue
+    }
+
+    /// Tries until the store takes writes again, or closes, or has turned out to be beyond help. Who comes meanwhile is
+    /// refused.
+    private static func reopen(
+        _ loop: inout CommitLoop, _ reopener: Reopener, _ queue: WaitingQueue<CommitRequest>, _ options: RocksOptions
+    ) {
+        let sliceMilliseconds = 20
+        var pause = options.reopeningPauseMilliseconds
+        while loop.isSuspended {
+            for _ in 0..<max(1, pause / sliceMilliseconds) {
+                loop.process(queue.takeAll())
+                if queue.hasClosed { return }
+                usleep(useconds_t(sliceMilliseconds * 1_000))
+            }
+            loop.reopen(with: reopener)
+            pause = min(pause * 2, options.reopeningPauseLimitMilliseconds)
+        }
     }
 
     /// Waits until the transaction's batch has ended.

@@ -15,18 +15,63 @@ final class RocksDatabase: @unchecked Sendable {
     static func open(
         directory: String, options: RocksOptions, isReadOnly: Bool, closed: Signal
     ) throws(StorageFailure) -> RocksDatabase {
+        var isOpen = false
         do throws(StorageFailure) {
-            let native = try NativeOptions(options, isReadOnly: isReadOnly)
-            let handle = try rocksCall("open") { error in
-                isReadOnly
-                    ? rocksdb_open_for_read_only(native.pointer, directory, 0, error)
-                    : rocksdb_open(native.pointer, directory, error)
+            try StoreFiles.requireCurrent(in: directory)
+            if !isReadOnly { try StoreFiles.keepLogs(in: directory) }
+            let handle = try openHandle(in: directory, options, isReadOnly: isReadOnly)
+            let database = RocksDatabase(handle: handle, closed: closed)
+            isOpen = true
+            if !isReadOnly {
+                try database.setWriteBuffers(options.writeBuffers)
+                try StoreFiles.removeUnfinishedOptions(in: directory)
             }
-            guard let handle else { throw StorageFailure(.internal, cause: "RocksDB open gave no handle") }
-            return RocksDatabase(handle: handle, closed: closed)
+            return database
         } catch {
-            closed.fire()
+            if !isOpen { closed.fire() }
             throw error
+        }
+    }
+
+    /// What is lost in a log's torn tail was never acknowledged: the store then opens without it.
+    private static func openHandle(
+        in directory: String, _ options: RocksOptions, isReadOnly: Bool
+    ) throws(StorageFailure) -> OpaquePointer {
+        do throws(StorageFailure) {
+            return try openHandleOnce(in: directory, options, isReadOnly: isReadOnly)
+        } catch {
+            guard error.code == .damaged, options.recovery == .refuseDamage, try LogTail.isTorn(in: directory) else {
+                throw error
+            }
+            var options = options
+            options.recovery = .keepIntactPrefix
+            return try openHandleOnce(in: directory, options, isReadOnly: isReadOnly)
+        }
+    }
+
+    private static func openHandleOnce(
+        in directory: String, _ options: RocksOptions, isReadOnly: Bool
+    ) throws(StorageFailure) -> OpaquePointer {
+        let native = try NativeOptions(options, isReadOnly: isReadOnly)
+        let handle = try rocksCall("open") { error in
+            isReadOnly
+                ? rocksdb_open_for_read_only(native.pointer, directory, 0, error)
+                : rocksdb_open(native.pointer, directory, error)
+        }
+        guard let handle else { throw StorageFailure(.internal, cause: "RocksDB open gave no handle") }
+        return handle
+    }
+
+    /// How many write buffers may be full before writes wait.
+    private func setWriteBuffers(_ count: Int) throws(StorageFailure) {
+        try rocksCall("set options") { error in
+            "max_write_buffer_number".withCString { name in
+                String(count).withCString { value in
+                    var names: [UnsafePointer<CChar>?] = [name]
+                    var values: [UnsafePointer<CChar>?] = [value]
+                    rocksdb_set_options(handle, 1, &names, &values, error)
+                }
+            }
         }
     }
 

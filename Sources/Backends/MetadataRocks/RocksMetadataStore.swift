@@ -6,44 +6,45 @@ package import StorageModel
 /// Reads and transactions run against a snapshot that is made once per batch. Transactions are optimistic: each notes
 /// what it read, and one committer thread validates those that wait, numbers them and writes them as one synced batch.
 package final class RocksMetadataStore: MetadataStore {
-    private struct State {
-        /// The newest committed state; `nil` once the store is closed.
-        var snapshot: Snapshot?
-        var isClosing = false
-        /// Calls under way.
-        var active = 0
-    }
-
     private let options: RocksOptions
-    private let state: Locked<State>
+    private let serving: ServingState
     private let statisticsSoFar: Locked<RocksStatistics>
     private let readers: ReaderPool
     /// `nil` when the store was opened for reading only.
     private let committer: Committer?
+    /// `nil` as well when commits are not synced.
+    private let markKeeper: MarkKeeper?
     private let lanes: ConflictLanes
     private let becameIdle: Signal
-    private let databaseClosed: Signal
     private let isOpenInFull = Locked(true)
 
     /// Opens the store in `directory`, or makes one there. Blocks: not for an event loop.
     ///
     /// - Throws: `.damaged` when the files contradict themselves; `.outOfSpace`; `.unavailable` when the store was
     ///   written by a later release; `.internal`, for instance when another process has the store open.
+    ///
+    /// A commit that fails does not end the store: it refuses writes, goes on reading, and opens its database again by
+    /// itself once the disk takes writes. `onHealthChange` hears of each step, on the store's own thread.
     package static func open(
-        directory: String, options: RocksOptions = RocksOptions()
+        directory: String, options: RocksOptions = RocksOptions(),
+        onHealthChange: @escaping @Sendable (RocksHealth) -> Void = { _ in }
     ) throws(StorageFailure) -> RocksMetadataStore {
-        try open(
-            directory: directory, options: options, freeSpace: .ofFileSystem(at: directory),
+        let freeSpace = FreeSpace.ofFileSystem(at: directory)
+        return try open(
+            directory: directory, options: options, freeSpace: freeSpace,
+            probe: .ofDirectory(directory, freeSpace: freeSpace), onHealthChange: onHealthChange,
             write: { (database, batch, isSynced) throws(StorageFailure) in try database.write(batch, isSynced: isSynced)
             })
     }
 
     static func open(
-        directory: String, options: RocksOptions, freeSpace: FreeSpace, write: @escaping CommitLoop.Write
+        directory: String, options: RocksOptions, freeSpace: FreeSpace, probe: DiskProbe,
+        onHealthChange: @escaping @Sendable (RocksHealth) -> Void, write: @escaping CommitLoop.Write
     ) throws(StorageFailure) -> RocksMetadataStore {
         try StoreFiles.makeDirectory(directory)
         return try RocksMetadataStore(
-            directory: directory, options: options, isReadOnly: false, freeSpace: freeSpace, write: write)
+            directory: directory, options: options,
+            writing: Writing(freeSpace: freeSpace, probe: probe, write: write), onHealthChange: onHealthChange)
     }
 
     /// Opens the store as it is, for `read` alone, also while a node has it open; changes nothing in the directory.
@@ -51,67 +52,88 @@ package final class RocksMetadataStore: MetadataStore {
     package static func openReadOnly(
         directory: String, options: RocksOptions = RocksOptions()
     ) throws(StorageFailure) -> RocksMetadataStore {
-        try RocksMetadataStore(
-            directory: directory, options: options, isReadOnly: true, freeSpace: FreeSpace { nil },
-            write: { (_, _, _) throws(StorageFailure) in throw StorageFailure(.unavailable) })
+        try RocksMetadataStore(directory: directory, options: options, writing: nil, onHealthChange: { _ in })
+    }
+
+    /// What writing needs; a store without it is read-only.
+    private struct Writing {
+        var freeSpace: FreeSpace
+        var probe: DiskProbe
+        var write: CommitLoop.Write
     }
 
     private init(
-        directory: String, options: RocksOptions, isReadOnly: Bool, freeSpace: FreeSpace,
-        write: @escaping CommitLoop.Write
+        directory: String, options: RocksOptions, writing: Writing?,
+        onHealthChange: @escaping @Sendable (RocksHealth) -> Void
     ) throws(StorageFailure) {
         let databaseClosed = Signal()
         let parts: Parts
         do {
-            let database = { () throws(StorageFailure) in
-                try RocksDatabase.open(
-                    directory: directory, options: options, isReadOnly: isReadOnly, closed: databaseClosed)
-            }
-            parts = try Parts(database, options: options, isReadOnly: isReadOnly, freeSpace: freeSpace, write: write)
+            parts = try Parts(
+                directory: directory, options: options, writing: writing, databaseClosed: databaseClosed,
+                onHealthChange: onHealthChange)
         } catch {
             // Nothing refers to the database any more, but closing it goes on in a thread of its own.
             databaseClosed.waitBlocking()
             throw error
         }
         self.options = options
-        self.databaseClosed = databaseClosed
-        state = parts.state
+        serving = parts.serving
         statisticsSoFar = parts.statistics
         readers = parts.readers
         committer = parts.committer
+        markKeeper = parts.markKeeper
         lanes = ConflictLanes(lineLimit: options.commitQueue)
         becameIdle = Signal()
     }
 
     /// What an open store is made of; all of it or nothing.
     private struct Parts {
-        let state: Locked<State>
+        let serving: ServingState
         let statistics = Locked(RocksStatistics())
         let readers: ReaderPool
         var committer: Committer?
+        var markKeeper: MarkKeeper?
 
         init(
-            _ open: () throws(StorageFailure) -> RocksDatabase, options: RocksOptions, isReadOnly: Bool,
-            freeSpace: FreeSpace, write: @escaping CommitLoop.Write
+            directory: String, options: RocksOptions, writing: Writing?, databaseClosed: Signal,
+            onHealthChange: @escaping @Sendable (RocksHealth) -> Void
         ) throws(StorageFailure) {
-            let database = try open()
-            let header = try StoreHeader.load(from: database, isReadOnly: isReadOnly)
+            let mark: UInt64?
+            do throws(StorageFailure) {
+                mark = options.recovery == .refuseDamage ? try SyncedMark.read(in: directory) : nil
+            } catch {
+                databaseClosed.fire()
+                throw error
+            }
+            let database = try RocksDatabase.open(
+                directory: directory, options: options, isReadOnly: writing == nil, closed: databaseClosed)
+            let header = try StoreHeader.load(from: database, isReadOnly: writing == nil)
+            if options.recovery == .refuseDamage {
+                try SyncedMark.require(mark, of: header.storedVersion, in: directory)
+            } else if writing != nil {
+                try StoreFiles.remove(directory + "/" + SyncedMark.fileName)
+            }
+            if writing != nil { try StoreFiles.dropKeptLogs(in: directory) }
             let snapshot = Snapshot(of: database, version: header.lastVersion)
-            let state = Locked(State(snapshot: snapshot))
-            self.state = state
+            serving = ServingState(
+                snapshot: snapshot, storedVersion: header.storedVersion, databaseClosed: databaseClosed,
+                onChange: onHealthChange)
             readers = try ReaderPool(threads: max(1, options.readerThreads), queue: options.readQueue)
-            if isReadOnly { return }
+            guard let writing else { return }
             let loop = CommitLoop(
-                from: snapshot, versionCeiling: header.versionCeiling, options: options, freeSpace: freeSpace,
-                statistics: statistics, write: write,
-                publish: { newest in
-                    // The old snapshot leaves the lock before it is let go: that takes a lock of RocksDB.
-                    _ = state.withLock { state in
-                        defer { state.snapshot = newest }
-                        return state.snapshot
-                    }
-                })
-            do { committer = try Committer(loop, options: options) } catch {
+                from: snapshot, header: header, options: options, freeSpace: writing.freeSpace, statistics: statistics,
+                serving: serving, write: writing.write)
+            let reopener = Reopener(directory: directory, options: options, probe: writing.probe, serving: serving)
+            do {
+                committer = try Committer(loop, reopener: reopener, options: options)
+                if options.durability == .synced {
+                    markKeeper = try MarkKeeper(
+                        directory: directory, stored: { [serving] in serving.withLock { $0.storedVersion } })
+                }
+            } catch {
+                committer?.close()
+                committer?.join()
                 readers.close()
                 readers.join()
                 throw error
@@ -123,6 +145,7 @@ package final class RocksMetadataStore: MetadataStore {
         // Without `close` nobody waits: the threads end when their queues are empty, and the last one closes RocksDB.
         committer?.close()
         readers.close()
+        markKeeper?.close()
     }
 
     // MARK: - Reading
@@ -130,8 +153,9 @@ package final class RocksMetadataStore: MetadataStore {
     package func read<Result: Sendable>(
         _ access: ReadAccess, _ body: @escaping @Sendable (any MetadataReader) throws(StorageFailure) -> Result
     ) async throws(StorageFailure) -> Result {
-        let snapshot = try enter()
+        let present = try enter()
         defer { leave() }
+        let snapshot = if let present { present } else { try await newestSnapshot() }
         if access == .point {
             let reader = SnapshotReader(snapshot, .memory)
             let outcome = Swift.Result { () throws(StorageFailure) in try body(reader) }
@@ -154,6 +178,8 @@ package final class RocksMetadataStore: MetadataStore {
         for attempt in 0..<options.transactionAttempts {
             let run = try await run(body)
             guard !run.body.mutations.isEmpty else { return Committed(result: run.result, version: nil) }
+            // Without waiting for the committer, which may be waiting for the disk.
+            if let refusal = serving.refusal { throw refusal }
             let outcome = await committer.commit(snapshotVersion: run.snapshotVersion, run.body, attempt: attempt)
             switch outcome {
             case .committed(let version): return Committed(result: run.result, version: version)
@@ -177,7 +203,7 @@ package final class RocksMetadataStore: MetadataStore {
     private func run<Result: Sendable>(
         _ body: @escaping @Sendable (any MetadataTransaction) throws(StorageFailure) -> Result
     ) async throws(StorageFailure) -> Run<Result> {
-        let snapshot = try newestSnapshot()
+        let snapshot = try await newestSnapshot()
         let reader = SnapshotReader(snapshot, .memory)
         let outcome = Swift.Result { () throws(StorageFailure) in try Self.run(body, on: reader) }
         if !reader.hasMissedMemory { return try outcome.get() }
@@ -210,9 +236,9 @@ package final class RocksMetadataStore: MetadataStore {
     // MARK: - Life
 
     package func checkpoint(to directory: String) async throws(StorageFailure) {
-        let snapshot = try enter()
+        _ = try enter()
         defer { leave() }
-        let database = snapshot.database
+        let database = try await newestSnapshot().database
         try await readers.run { () throws(StorageFailure) in
             try StoreFiles.requireAbsent(directory)
             try database.checkpoint(to: directory)
@@ -225,7 +251,7 @@ package final class RocksMetadataStore: MetadataStore {
             return isOpen
         }
         if mustClose {
-            let isIdle = state.withLock { state in
+            let isIdle = serving.withLock { state in
                 state.isClosing = true
                 return state.active == 0
             }
@@ -234,9 +260,9 @@ package final class RocksMetadataStore: MetadataStore {
             committer?.close()
             readers.close()
             await joinThreads()
-            _ = state.withLock { $0.snapshot.take() }
+            _ = serving.withLock { $0.snapshot.take() }
         }
-        await databaseClosed.wait()
+        await serving.withLock { $0.databaseClosed }.wait()
     }
 
     package func statistics() -> RocksStatistics {
@@ -247,39 +273,45 @@ package final class RocksMetadataStore: MetadataStore {
 
     private func joinThreads() async {
         let threadsEnded = Signal()
-        let join: @Sendable () -> Void = { [committer, readers] in
+        let join: @Sendable () -> Void = { [committer, readers, markKeeper] in
             committer?.join()
             readers.join()
+            // Last, so that it marks the last commit.
+            markKeeper?.close()
+            markKeeper?.join()
             threadsEnded.fire()
         }
         do { try DedicatedThread.start(join).detach() } catch { join() }
         await threadsEnded.wait()
     }
 
-    /// Begins a call, which must `leave`.
-    private func enter() throws(StorageFailure) -> Snapshot {
-        let snapshot: Snapshot? = state.withLock { state in
-            guard !state.isClosing, let snapshot = state.snapshot else { return nil }
+    /// Begins a call, which must `leave`. Answers the newest snapshot, or `nil` when that has to be waited for.
+    private func enter() throws(StorageFailure) -> Snapshot? {
+        try serving.withLock { state throws(StorageFailure) in
+            guard !state.isClosing else { throw StorageFailure(.unavailable, cause: "the metadata store is closed") }
             state.active += 1
-            return snapshot
+            return state.snapshot
         }
-        guard let snapshot else { throw StorageFailure(.unavailable, cause: "the metadata store is closed") }
-        return snapshot
     }
 
     private func leave() {
-        let isIdle = state.withLock { state in
+        let isIdle = serving.withLock { state in
             state.active -= 1
             return state.active == 0 && state.isClosing
         }
         if isIdle { becameIdle.fire() }
     }
 
-    private func newestSnapshot() throws(StorageFailure) -> Snapshot {
-        guard let snapshot = state.withLock({ $0.snapshot }) else {
-            throw StorageFailure(.unavailable, cause: "the metadata store is closed")
+    /// Waits while the database is opened again.
+    private func newestSnapshot() async throws(StorageFailure) -> Snapshot {
+        while true {
+            let now = serving.withLock { ($0.snapshot, $0.reopening, $0.refusal) }
+            if let snapshot = now.0 { return snapshot }
+            guard let reopening = now.1 else {
+                throw now.2 ?? StorageFailure(.unavailable, cause: "the metadata store is closed")
+            }
+            await reopening.wait()
         }
-        return snapshot
     }
 
     private func countMemoryMiss() { statisticsSoFar.withLock { $0.memoryMisses += 1 } }

@@ -44,6 +44,12 @@ package struct RocksOptions: Sendable {
     /// those that delete keys may use half of it, so that there is a way out of a full disk. 0 switches the check
     /// off.
     package var freeSpaceReserveBytes: Int64 = 64 << 20
+    /// After a failed commit: the time to the first attempt to open the database again, doubled with each one that
+    /// fails up to the limit.
+    package var reopeningPauseMilliseconds = 500
+    package var reopeningPauseLimitMilliseconds = 5_000
+    /// How long an attempt waits for reads under way to let the old database go.
+    package var reopeningDrainMilliseconds = 5_000
     /// How often `transact` runs a body before it gives up with `.busy`.
     package var transactionAttempts = 100
 
@@ -60,11 +66,13 @@ struct NativeOptions: ~Copyable {
         Self.setMemoryAndFiles(base, options, isReadOnly: isReadOnly)
         Self.setSafety(base, options)
         Self.setTables(base, options)
-        // The C interface has no function for this one: the manifest remembers the size of each finished log, so that
-        // one that is missing or was cut short counts as damage and not as the end of the history.
+        // The C interface has no functions for these. The manifest remembers the size of each finished log, so that one
+        // that is missing or was cut short counts as damage and not as the end of the history. And RocksDB tries no
+        // recovery of its own after a failed write: `Reopener` does that, from outside.
         let full = rocksdb_options_create()!
         var error: UnsafeMutablePointer<CChar>?
-        rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", full, &error)
+        rocksdb_get_options_from_string(
+            base, "track_and_verify_wals_in_manifest=true;max_bgerror_resume_count=0", full, &error)
         rocksdb_options_destroy(base)
         if let error {
             rocksdb_options_destroy(full)
@@ -75,10 +83,19 @@ struct NativeOptions: ~Copyable {
 
     deinit { rocksdb_options_destroy(pointer) }
 
+    private static let aboveAllLogLevels: Int32 = 6  // InfoLogLevel::NUM_INFO_LOG_LEVELS
+
+    /// After "no space left" RocksDB waits until the disk has room for all write buffers that it was opened with, and
+    /// then goes on by itself. It must wait for ever: `Reopener` closes it, and two recoveries would get into each
+    /// other's way.
+    private static let neverEnoughWriteBuffers = Int32(1 << 30)
+
     private static func setMemoryAndFiles(_ native: OpaquePointer, _ options: RocksOptions, isReadOnly: Bool) {
         rocksdb_options_set_create_if_missing(native, isReadOnly ? 0 : 1)
         rocksdb_options_set_write_buffer_size(native, options.writeBufferBytes)
-        rocksdb_options_set_max_write_buffer_number(native, Int32(options.writeBuffers))
+        // The true number is set after the opening: see `RocksDatabase.open`.
+        rocksdb_options_set_max_write_buffer_number(
+            native, isReadOnly ? Int32(options.writeBuffers) : Self.neverEnoughWriteBuffers)
         rocksdb_options_set_min_write_buffer_number_to_merge(native, Int32(options.writeBuffersPerFlush))
         // A read-only store may lie beside a running node that deletes files: it opens all of them at once.
         rocksdb_options_set_max_open_files(native, isReadOnly ? -1 : Int32(options.openFiles))
@@ -87,9 +104,10 @@ struct NativeOptions: ~Copyable {
         rocksdb_options_set_bytes_per_sync(native, 1 << 20)
         // Deleting an obsolete file is left to background threads, never to the reader that let go of it last.
         rocksdb_options_set_avoid_unnecessary_blocking_io(native, 1)
-        rocksdb_options_set_info_log_level(native, 2)  // warnings
-        rocksdb_options_set_max_log_file_size(native, 1 << 20)
-        rocksdb_options_set_keep_log_file_num(native, 2)
+        // RocksDB's own log stays empty. A line that cannot be written, on a full disk say, makes the next one fail an
+        // assertion that Debian's build has switched on, and that ends the process. What matters comes as an error.
+        rocksdb_options_set_info_log_level(native, Self.aboveAllLogLevels)
+        rocksdb_options_set_keep_log_file_num(native, 1)
         rocksdb_options_set_stats_dump_period_sec(native, 0)
         rocksdb_options_set_stats_persist_period_sec(native, 0)
     }

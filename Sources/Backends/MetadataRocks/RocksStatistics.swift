@@ -14,8 +14,10 @@ package struct RocksStatistics: Hashable, Sendable {
     package var memoryMisses = 0
     /// Transactions that wait for the committer now.
     package var waitingCommits = 0
-    /// Whether a failed commit has ended all writing.
-    package var isPoisoned = false
+    /// How often the database was opened again after a failed commit.
+    package var reopenings = 0
+    /// Whether writes are refused since a commit failed.
+    package var refusesWrites = false
 
     package init() {}
 }

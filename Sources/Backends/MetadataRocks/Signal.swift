@@ -17,6 +17,8 @@ final class Signal: Sendable {
         for waiter in waiters { waiter() }
     }
 
+    var hasFired: Bool { state.withLock { $0.hasFired } }
+
     func wait() async {
         await withCheckedContinuation { continuation in onFire { continuation.resume() } }
     }

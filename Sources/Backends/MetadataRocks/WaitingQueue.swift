@@ -64,6 +64,23 @@ final class WaitingQueue<Element: Sendable>: @unchecked Sendable {
         return taken
     }
 
+    /// All that waits now, without waiting.
+    func takeAll() -> [Element] {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        let taken = items[head...].map(\.element)
+        items.removeAll()
+        head = 0
+        cost = 0
+        return taken
+    }
+
+    var hasClosed: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return isClosed
+    }
+
     /// No more elements come in; those inside are still handed out.
     func close() {
         pthread_mutex_lock(mutex)

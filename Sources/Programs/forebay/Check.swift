@@ -20,7 +20,7 @@ struct Check: AsyncParsableCommand {
             let stores = try NodeStores.openForChecking(dataDirectory: data, world: .system)
             let showsProgress = !json && Terminal.showsProgress
             do {
-                report = try await StoreCheck(metadata: stores.metadata, extents: stores.extents).run(
+                report = try await stores.check(
                     verifiesBytes: !quick,
                     progress: { done, total in
                         guard showsProgress else { return }

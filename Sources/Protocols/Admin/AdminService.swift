@@ -7,7 +7,9 @@ import StorageModel
 /// Whether the node takes work.
 package enum Readiness: Sendable, Equatable {
     case ready
-    /// Starting, draining or poisoned: the reason is shown to whoever asks.
+    /// Takes a part of the work, reads above all: still worth sending requests to. The reason is shown.
+    case limited(reason: String)
+    /// Starting, draining or failed: the reason is shown to whoever asks.
     case notReady(reason: String)
 }
 
@@ -44,6 +46,7 @@ package final class AdminService: HTTPService {
         case .ready:
             switch await readiness() {
             case .ready: return text(.ok, "ready\n", page.operationName)
+            case .limited(let reason): return text(.ok, "ready, but \(reason)\n", page.operationName)
             case .notReady(let reason):
                 return text(.serviceUnavailable, "not ready: \(reason)\n", page.operationName)
             }

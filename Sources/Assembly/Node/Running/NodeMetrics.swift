@@ -36,7 +36,7 @@ enum ProcessMetrics {
 }
 
 enum StoreMetrics {
-    static func register(_ stores: NodeStores, in metrics: MetricRegistry) {
+    static func register(_ stores: NodeStores, health: StoreHealth, in metrics: MetricRegistry) {
         let extents = stores.extents
         metrics.gauge(.extentUsedBytes) { Double(extents.usage().usedBytes) }
         metrics.gauge(.extentReservedBytes) { Double(extents.usage().reservedBytes) }
@@ -44,5 +44,7 @@ enum StoreMetrics {
         let rocks = stores.rocks
         metrics.gauge(.metadataCommits) { Double(rocks.statistics().commits) }
         metrics.gauge(.metadataConflicts) { Double(rocks.statistics().conflicts) }
+        metrics.gauge(.metadataReopenings) { Double(rocks.statistics().reopenings) }
+        metrics.gauge(.metadataWritable) { health.takesWrites ? 1 : 0 }
     }
 }

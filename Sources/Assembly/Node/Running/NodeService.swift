@@ -19,6 +19,7 @@ package final class NodeService: Service {
     private let logger: Logger
     private let onReady: @Sendable (_ blob: String, _ admin: String) -> Void
     private let state = Locked(NodeState.starting)
+    private let health: StoreHealth
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
@@ -28,6 +29,7 @@ package final class NodeService: Service {
         self.world = world
         self.logger = logger
         self.onReady = onReady
+        health = StoreHealth(logger: logger)
     }
 
     package func run() async throws {
@@ -54,8 +56,8 @@ package final class NodeService: Service {
 
     /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.
     private func openStores() async throws -> NodeStores {
-        try await NIOThreadPool.singleton.runIfActive { [configuration, world] in
-            try NodeStores.open(configuration, world: world)
+        try await NIOThreadPool.singleton.runIfActive { [configuration, world, health] in
+            try NodeStores.open(configuration, world: world, onMetadataHealth: { health.changed(to: $0) })
         }
     }
 
@@ -67,7 +69,7 @@ package final class NodeService: Service {
             logger: logger)
         try await namespace.pairWithExtentStore(
             id: stores.extentStoreID, isEmpty: stores.extents.usage().usedBytes == 0)
-        StoreMetrics.register(stores, in: metrics)
+        StoreMetrics.register(stores, health: health, in: metrics)
         let accounts = AccountDirectory(configuration.accounts)
         let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
         let service = AzureBlobService(
@@ -100,8 +102,8 @@ package final class NodeService: Service {
             })
         // Draining begins with the signal, not when the background work has come to its end.
         let background = Task { await maintenance.run() }
-        let isPoisoned = await untilShutdownOrPoison(stores)
-        state.withLock { $0 = isPoisoned ? .failed : .draining }
+        let loss = await untilShutdownOrLoss()
+        state.withLock { $0 = loss == nil ? .draining : .failed }
         background.cancel()
         let drained = await door.shutdown(grace: .seconds(configuration.drainSeconds))
         await background.value
@@ -110,22 +112,19 @@ package final class NodeService: Service {
             metadata: [
                 "connections.cut": "\(drained.connectionsCut)", "requests.abandoned": "\(drained.requestsAbandoned)",
             ])
-        if isPoisoned { throw StorageFailure(.readOnly, detail: "The metadata store must be opened again.") }
+        if let loss { throw loss }
     }
 
-    /// Waits for the end of service. After a commit whose outcome is unknown the store takes no more writes, and only
-    /// opening it again cures that: the node ends, so that whoever supervises it starts it anew.
-    private func untilShutdownOrPoison(_ stores: NodeStores) async -> Bool {
-        await cancelWhenGracefulShutdown { [world, logger] in
+    /// Waits for the end of service. A store that refuses writes for a while is no reason to end; one that has lost
+    /// acknowledged commits is: the node ends, and a new start says the same until somebody has looked at it.
+    private func untilShutdownOrLoss() async -> StorageFailure? {
+        await cancelWhenGracefulShutdown { [world, health] in
             while !Task.isCancelled {
-                if stores.rocks.statistics().isPoisoned {
-                    logger.critical("a commit failed with an unknown outcome; the node stops to be started anew")
-                    return true
-                }
+                if let loss = health.loss { return loss }
                 // Cancelled: the loop's condition ends it.
                 do { try await world.sleep(.seconds(1)) } catch { continue }
             }
-            return false
+            return nil
         }
     }
 
@@ -141,11 +140,13 @@ package final class NodeService: Service {
     private func adminDoor(_ metrics: MetricRegistry, startedAt: Timestamp) throws -> FrontDoor {
         let noAudit = try AuditLog(.none, metrics: metrics)
         let service = AdminService(
-            metrics: metrics, readiness: { [state] in state.withLock { $0.readiness } },
-            status: { [state, configuration, world] in
+            metrics: metrics,
+            readiness: { [state, health] in state.withLock { $0.readiness(takesWrites: health.takesWrites) } },
+            status: { [state, health, configuration, world] in
                 let now = world.now()
                 NodeStatus.write(
-                    to: &$0, state: state.withLock { $0 }, configuration: configuration, startedAt: startedAt, now: now)
+                    to: &$0, state: state.withLock { $0 }, health: health, configuration: configuration,
+                    startedAt: startedAt, now: now)
             })
         // The admin port is for probes and operators: no audit lines, few connections.
         var limits = FrontDoorLimits()
@@ -168,9 +169,10 @@ package final class NodeService: Service {
 enum NodeState: String, Sendable {
     case starting, ready, draining, failed
 
-    var readiness: Readiness {
+    /// A node that reads but does not write is ready: whoever routes requests must not take its readers away.
+    func readiness(takesWrites: Bool) -> Readiness {
         switch self {
-        case .ready: .ready
+        case .ready: takesWrites ? .ready : .limited(reason: "writes are refused")
         case .starting, .draining, .failed: .notReady(reason: rawValue)
         }
     }

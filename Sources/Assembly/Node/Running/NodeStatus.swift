@@ -5,11 +5,13 @@ import StorageModel
 /// What `forebay status` and the admin port's `/status` show.
 enum NodeStatus {
     static func write(
-        to object: inout JSONWriter, state: NodeState, configuration: NodeConfiguration, startedAt: Timestamp,
-        now: Timestamp
+        to object: inout JSONWriter, state: NodeState, health: StoreHealth, configuration: NodeConfiguration,
+        startedAt: Timestamp, now: Timestamp
     ) {
         object.member("version", NodeVersion.text)
         object.member("state", state.rawValue)
+        object.member("takesWrites", health.takesWrites)
+        if let cause = health.refusalCause { object.member("refusalCause", cause) }
         object.member("uptimeSeconds", now.seconds - startedAt.seconds)
         object.member("dataDirectory", configuration.dataDirectory)
         object.member("listen", "\(configuration.listen)")

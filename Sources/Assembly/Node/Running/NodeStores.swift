@@ -1,8 +1,8 @@
 package import Extents
 import ExtentsLocal
-import FoundationEssentials
 package import Metadata
-import MetadataRocks
+package import MetadataRocks
+package import Namespace
 package import StorageModel
 
 /// The two stores of a node under one data directory: `metadata/` and `extents/`.
@@ -13,14 +13,12 @@ package struct NodeStores: Sendable {
     let rocks: RocksMetadataStore
 
     /// Blocks: opening recovers what the last run left.
-    package static func open(_ configuration: NodeConfiguration, world: World) throws(StorageFailure) -> NodeStores {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: configuration.dataDirectory, withIntermediateDirectories: true)
-        } catch {
-            throw StorageFailure(
-                .unavailable, detail: "The data directory cannot be made.", cause: "\(error)")
-        }
+    /// - Parameter onMetadataHealth: hears when the metadata store stops and starts again to take writes.
+    package static func open(
+        _ configuration: NodeConfiguration, world: World,
+        onMetadataHealth: @escaping @Sendable (RocksHealth) -> Void = { _ in }
+    ) throws(StorageFailure) -> NodeStores {
+        try DataDirectory.make(configuration.dataDirectory)
         var extentOptions = LocalExtentOptions()
         extentOptions.budgetBytes = configuration.capacityBytes
         extentOptions.durability = configuration.durability == .synced ? .synced : .relaxed
@@ -31,7 +29,8 @@ package struct NodeStores: Sendable {
         metadataOptions.durability = configuration.durability == .synced ? .synced : .relaxed
         metadataOptions.blockCacheBytes = Int(configuration.blockCacheBytes)
         let metadata = try RocksMetadataStore.open(
-            directory: configuration.dataDirectory + "/metadata", options: metadataOptions)
+            directory: configuration.dataDirectory + "/metadata", options: metadataOptions,
+            onHealthChange: onMetadataHealth)
         return NodeStores(
             metadata: metadata, extents: extents, extentStoreID: extents.storeID, rocks: metadata)
     }
@@ -42,6 +41,15 @@ package struct NodeStores: Sendable {
         let metadata = try RocksMetadataStore.openReadOnly(directory: dataDirectory + "/metadata")
         return NodeStores(
             metadata: metadata, extents: extents, extentStoreID: extents.storeID, rocks: metadata)
+    }
+
+    /// Checks records, and bytes unless left out, and that both belong together.
+    /// - Parameter progress: called now and then with the extents verified so far and their number.
+    package func check(
+        verifiesBytes: Bool, progress: @Sendable (_ done: Int, _ of: Int) -> Void
+    ) async throws(StorageFailure) -> StoreCheckReport {
+        try await StoreCheck(metadata: metadata, extents: extents, extentStoreID: extentStoreID)
+            .run(verifiesBytes: verifiesBytes, progress: progress)
     }
 
     package func close() async {

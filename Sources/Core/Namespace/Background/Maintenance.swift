@@ -11,6 +11,8 @@ package struct Maintenance: Sendable {
     package struct Schedule: Sendable {
         /// How long the reaper waits for what readers still hold.
         package var reaperRetry: Duration = .milliseconds(500)
+        /// The longest wait after failures in a row; it begins with `reaperRetry` and doubles.
+        package var longestRetry: Duration = .seconds(30)
         package var expiry: Duration = .seconds(600)
         package var scrubInterval: Duration = .seconds(7 * 24 * 3600)
         /// 0 turns the scrubber off.
@@ -66,20 +68,38 @@ package struct Maintenance: Sendable {
         }
     }
 
+    /// Tried until it has succeeded: a disk that is sick at the start must not cost its space for the whole run.
     private func sweepAtStart() async {
-        do {
-            let freed = try await namespace.sweepUnnamedExtents()
-            logger.info("unnamed extents swept", metadata: ["bytes": "\(freed)"])
-        } catch { logger.error("sweep failed", metadata: ["cause": "\(error)"]) }
+        var pause = schedule.reaperRetry
+        while !Task.isCancelled {
+            do {
+                let freed = try await namespace.sweepUnnamedExtents()
+                logger.info("unnamed extents swept", metadata: ["bytes": "\(freed)"])
+                return
+            } catch { logger.error("sweep failed", metadata: ["cause": "\(error)"]) }
+            await wait(&pause)
+        }
+    }
+
+    /// After a failure: each time twice as long as before.
+    private func wait(_ pause: inout Duration) async {
+        // A cancelled sleep ends early; the loop's condition sees the cancellation.
+        do { try await world.sleep(pause) } catch { return }
+        pause = min(pause * 2, schedule.longestRetry)
     }
 
     private func reap() async {
         await withTaskCancellationHandler {
+            var pause = schedule.reaperRetry
             while !Task.isCancelled {
-                var mustRetry = false
-                do { mustRetry = try await namespace.reapTrash() } catch {
+                let mustRetry: Bool
+                do {
+                    mustRetry = try await namespace.reapTrash()
+                    pause = schedule.reaperRetry
+                } catch {
                     logger.error("reaping failed", metadata: ["cause": "\(error)"])
-                    mustRetry = true
+                    await wait(&pause)
+                    continue
                 }
                 if mustRetry {
                     // Cancelled: the loop's condition ends it.

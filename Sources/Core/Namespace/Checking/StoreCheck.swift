@@ -16,6 +16,8 @@ package struct StoreCheckReport: Sendable {
             case tagIndex
             case uncommittedBlocks
             case container
+            /// The names lead to another extent store than the one that is here.
+            case storeIdentity
         }
         package var kind: Kind
         /// The blob, container or extent in question.
@@ -48,10 +50,13 @@ package struct StoreCheckReport: Sendable {
 package struct StoreCheck: Sendable {
     private let metadata: any MetadataStore
     private let extents: any ExtentStore
+    private let extentStoreID: String?
 
-    package init(metadata: any MetadataStore, extents: any ExtentStore) {
+    /// - Parameter extentStoreID: what the extent store calls itself; `nil` leaves that unchecked.
+    package init(metadata: any MetadataStore, extents: any ExtentStore, extentStoreID: String? = nil) {
         self.metadata = metadata
         self.extents = extents
+        self.extentStoreID = extentStoreID
     }
 
     /// - Parameter progress: called now and then with the extents verified so far and their number.
@@ -63,6 +68,7 @@ package struct StoreCheck: Sendable {
             try pass.run()
             return pass.outcome
         }
+        try await checkIdentity(&pass.report)
         guard verifiesBytes else { return pass.report }
         let all = pass.recorded.keys.sorted { $0.id < $1.id }
         for (index, extent) in all.enumerated() {
@@ -79,5 +85,22 @@ package struct StoreCheck: Sendable {
         }
         progress(all.count, all.count)
         return pass.report
+    }
+
+    /// What would keep the node from starting.
+    private func checkIdentity(_ report: inout StoreCheckReport) async throws(StorageFailure) {
+        guard let extentStoreID else { return }
+        let stored = try await metadata.read(.point) { reader throws(StorageFailure) in
+            try reader.get(Keys.storeIdentity)
+        }
+        do throws(StorageFailure) {
+            let known = try stored.map { bytes throws(StorageFailure) in try StoreIdentityRecord.decode(bytes) }
+            if let known, known != extentStoreID {
+                report.add(.storeIdentity, "extent store \(extentStoreID)", "the metadata belongs to \(known)")
+            }
+            if known == nil, extents.usage().usedBytes > 0 {
+                report.add(.storeIdentity, "extent store \(extentStoreID)", "it holds bytes, but the metadata is new")
+            }
+        } catch { report.add(.damagedRecord, "store identity", "\(error)") }
     }
 }

@@ -1,9 +1,8 @@
-import NIOCore
 package import StorageModel
 
 /// Dates of HTTP headers and of list bodies: `Fri, 01 Mar 2024 12:00:00 GMT` (RFC 9110 §5.6.7).
 package enum HTTPDate {
-    private static let length = 29
+    static let length = 29
     private static let weekdays: StaticString = "SunMonTueWedThuFriSat"
     private static let months: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
     private static let weekdayNames: [StaticString] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
@@ -21,15 +20,8 @@ package enum HTTPDate {
         }
     }
 
-    static func append(_ timestamp: Timestamp, to buffer: inout ByteBuffer) {
-        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in
-            write(timestamp, to: space)
-            return length
-        }
-    }
-
     /// `text` has room for `length` bytes.
-    private static func write(_ timestamp: Timestamp, to text: UnsafeMutableRawBufferPointer) {
+    static func write(_ timestamp: Timestamp, to text: UnsafeMutableRawBufferPointer) {
         let time = CalendarTime(timestamp)
         func copy(_ names: StaticString, _ index: Int, at offset: Int) {
             for position in 0..<3 { text[offset + position] = names.utf8Start[index * 3 + position] }

@@ -38,7 +38,7 @@ package struct QueryString: Sendable {
     }
 
     /// The first value of a name that is given in lower case.
-    package subscript(name: String) -> String? { 
+    package subscript(name: String) -> String? {
         // Most requests have none.
         parameters.isEmpty ? nil : parameters.first { $0.name == name }?.value
     }

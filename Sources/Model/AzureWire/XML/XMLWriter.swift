@@ -11,10 +11,41 @@ package struct XMLWriter {
         buffer.writeStaticString("<?xml version=\"1.0\" encoding=\"utf-8\"?>")
     }
 
-    package mutating func open(_ name: StaticString) {
-        buffer.writeStaticString("<")
-        buffer.writeStaticString(name)
-        buffer.writeStaticString(">")
+    package mutating func open(_ name: StaticString) { write("<", name, ">") }
+
+    /// The parts in one go: a listing has hundreds of thousands of them.
+    private mutating func write(_ first: StaticString, _ second: StaticString, _ third: StaticString) {
+        let room = first.utf8CodeUnitCount + second.utf8CodeUnitCount + third.utf8CodeUnitCount
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
+            var at = Self.copy(first, to: space, at: 0)
+            at = Self.copy(second, to: space, at: at)
+            return Self.copy(third, to: space, at: at)
+        }
+    }
+
+    /// `<name>`, at most `limit` bytes that `body` writes and counts, `</name>`.
+    @inline(__always)
+    private mutating func write(
+        element name: StaticString, limit: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int
+    ) {
+        let room = 2 * name.utf8CodeUnitCount + limit + 5
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { space in
+            var at = Self.copy("<", to: space, at: 0)
+            at = Self.copy(name, to: space, at: at)
+            at = Self.copy(">", to: space, at: at)
+            at += body(UnsafeMutableRawBufferPointer(rebasing: space[at..<at + limit]))
+            at = Self.copy("</", to: space, at: at)
+            at = Self.copy(name, to: space, at: at)
+            return Self.copy(">", to: space, at: at)
+        }
+    }
+
+    @inline(__always)
+    private static func copy(_ text: StaticString, to space: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+        let count = text.utf8CodeUnitCount
+        UnsafeMutableRawBufferPointer(rebasing: space[offset...]).copyMemory(
+            from: UnsafeRawBufferPointer(start: text.utf8Start, count: count))
+        return offset + count
     }
 
     package mutating func open(_ name: StaticString, attributes: [(name: StaticString, value: String)]) {
@@ -30,17 +61,8 @@ package struct XMLWriter {
         buffer.writeStaticString(">")
     }
 
-    package mutating func close(_ name: StaticString) {
-        buffer.writeStaticString("</")
-        buffer.writeStaticString(name)
-        buffer.writeStaticString(">")
-    }
-
-    package mutating func empty(_ name: StaticString) {
-        buffer.writeStaticString("<")
-        buffer.writeStaticString(name)
-        buffer.writeStaticString(" />")
-    }
+    package mutating func close(_ name: StaticString) { write("</", name, ">") }
+    package mutating func empty(_ name: StaticString) { write("<", name, " />") }
 
     /// `<name />` when there is no text.
     package mutating func element(_ name: StaticString, _ text: String?) {
@@ -48,6 +70,16 @@ package struct XMLWriter {
             empty(name)
             return
         }
+        var copy = text
+        let isPlain = copy.withUTF8 { bytes in
+            guard XMLText.isPlain(bytes) else { return false }
+            write(element: name, limit: bytes.count) { space in
+                space.copyMemory(from: UnsafeRawBufferPointer(bytes))
+                return bytes.count
+            }
+            return true
+        }
+        if isPlain { return }
         open(name)
         escape(text, inAttribute: false)
         close(name)
@@ -55,15 +87,17 @@ package struct XMLWriter {
 
     /// For text without a character that needs escaping.
     package mutating func element(_ name: StaticString, literal text: StaticString) {
-        open(name)
-        buffer.writeStaticString(text)
-        close(name)
+        write(element: name, limit: text.utf8CodeUnitCount) { Self.copy(text, to: $0, at: 0) }
     }
 
     package mutating func element(_ name: StaticString, number: Int64) {
-        open(name)
-        buffer.writeString(String(number))
-        close(name)
+        var text = String(number)
+        text.withUTF8 { digits in
+            write(element: name, limit: digits.count) { space in
+                space.copyMemory(from: UnsafeRawBufferPointer(digits))
+                return digits.count
+            }
+        }
     }
 
     package mutating func element(_ name: StaticString, flag: Bool) {
@@ -71,9 +105,10 @@ package struct XMLWriter {
     }
 
     package mutating func element(_ name: StaticString, date: Timestamp) {
-        open(name)
-        HTTPDate.append(date, to: &buffer)
-        close(name)
+        write(element: name, limit: HTTPDate.length) { space in
+            HTTPDate.write(date, to: space)
+            return HTTPDate.length
+        }
     }
 
     package mutating func element(_ name: StaticString, base64 bytes: [UInt8]?) {
@@ -161,6 +196,19 @@ enum XMLText {
         case 0xEF: return isNonCharacter(bytes, index) ? ("\u{FFFD}", 3) : nil
         default: return nil
         }
+    }
+
+    /// Whether nothing in the text needs an escape, in an element or an attribute.
+    static func isPlain(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        for byte in bytes {
+            // The marks of XML, control characters, and the first byte of U+FFFE and U+FFFF.
+            if byte < 0x20 || byte == 0xEF { return false }
+            switch byte {
+            case UInt8(ascii: "&"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "\""): return false
+            default: continue
+            }
+        }
+        return true
     }
 
     private static func isNonCharacter(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int) -> Bool {

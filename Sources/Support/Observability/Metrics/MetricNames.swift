@@ -41,6 +41,10 @@ extension MetricName {
     // Metadata
     package static let metadataCommits = Self("metadata_commits_total", .counter, "Transactions committed.")
     package static let metadataConflicts = Self("metadata_conflicts_total", .counter, "Transactions run again.")
+    package static let metadataReopenings = Self(
+        "metadata_reopenings_total", .counter, "Times that the database was opened again after a failed commit.")
+    package static let metadataWritable = Self(
+        "metadata_writable", .gauge, "1 while writes are taken, 0 while they are refused.")
     package static let metadataBatchSize = Self("metadata_batch_size", .histogram, "Transactions per synced batch.")
     package static let metadataSyncDuration = Self(
         "metadata_sync_duration_seconds", .histogram, "One synced write of a batch.")

@@ -5,12 +5,12 @@ package import StorageModel
 /// Sends the model's requests to a namespace and holds what is visible there against the model.
 package struct ModelDriver: Sendable {
     package let fixture: NamespaceFixture
+    package let subject: NamespaceSubject
 
-    package struct Mismatch: Error, CustomStringConvertible {
-        package var description: String
+    package init(_ fixture: NamespaceFixture) {
+        self.fixture = fixture
+        subject = NamespaceSubject(fixture.namespace, clock: fixture.world)
     }
-
-    package init(_ fixture: NamespaceFixture) { self.fixture = fixture }
 
     private func address(_ at: ModelAddress) -> BlobAddress {
         BlobAddress(account: NamespaceFixture.account, container: at.container, blob: at.blob)
@@ -19,66 +19,14 @@ package struct ModelDriver: Sendable {
         ContainerAddress(account: NamespaceFixture.account, container: name)
     }
 
+    /// Performs a write.
     package func perform(_ operation: ModelOperation) async throws(StorageFailure) -> ModelReceipt {
-        let namespace = fixture.namespace
-        switch operation {
-        case .createContainer(let name, let metadata):
-            return .init(
-                version: try await namespace.createContainer(address(name), metadata: metadata, publicAccess: nil)
-                    .version)
-        case .deleteContainer(let name, let held): try await namespace.deleteContainer(address(name), guard: held)
-        case .setContainerMetadata(let name, let metadata, let held):
-            return .init(
-                version: try await namespace.setContainerMetadata(address(name), metadata, guard: held).version)
-        case .leaseContainer(let name, let action):
-            return .init(lease: try await namespace.leaseContainer(address(name), action, conditions: .none).id)
-        case .putBlob(let at, let bytes, let attributes, let held):
-            let receipt = try await namespace.putBlob(
-                address(at), body: NamespaceFixture.body(bytes), attributes: attributes, guard: held)
-            return .init(version: receipt.write.version)
-        case .putBlock(let at, let id, let bytes, let lease):
-            _ = try await namespace.putBlock(
-                address(at), id: BlockID(text: id), body: NamespaceFixture.body(bytes), lease: lease)
-        case .commit(let at, let list, let attributes, let held):
-            return .init(
-                version: try await namespace.commitBlocks(address(at), list: list, attributes: attributes, guard: held)
-                    .version)
-        case .setProperties(let at, let headers, let held):
-            return .init(version: try await namespace.setProperties(address(at), headers, guard: held).version)
-        case .setMetadata(let at, let metadata, let held):
-            return .init(version: try await namespace.setMetadata(address(at), metadata, guard: held).version)
-        case .setTags(let at, let tags, let held): try await namespace.setTags(address(at), tags, guard: held)
-        case .setTier(let at, let tier, let held):
-            _ = try await namespace.setTier(address(at), tier, priority: nil, guard: held)
-        case .delete(let at, let held): try await namespace.deleteBlob(address(at), guard: held)
-        case .leaseBlob(let at, let action, let conditions):
-            return .init(lease: try await namespace.leaseBlob(address(at), action, conditions: conditions).id)
-        case .copy(let at, let request, let held):
-            return .init(version: try await namespace.copyBlob(to: address(at), request, guard: held).write.version)
-        case .slice(let at, let id, let from, let range, let lease):
-            _ = try await namespace.putBlockFromBlob(
-                address(at), id: BlockID(text: id), source: address(from), range: range, sourceConditions: .none,
-                expectedMD5: nil, expectedCRC64: nil, lease: lease)
-        case .advance(let seconds): fixture.world.advance(seconds: seconds)
-        case .reap: try await namespace.reapTrash()
-        case .expire: try await namespace.expireStagedBlocks()
-        }
-        return .init()
+        try await subject.write(operation)
     }
 
     /// Performs a request on both and compares the answers.
     package func step(_ operation: ModelOperation, _ model: inout ModelStore) async throws {
-        var found: StorageFailure.Code?
-        var receipt = ModelReceipt()
-        do throws(StorageFailure) { receipt = try await perform(operation) } catch { found = error.code }
-        let before = model
-        let expected = model.apply(operation, receipt)
-        if expected != nil { model.containers = before.containers }
-        guard found == expected else {
-            throw Mismatch(
-                description: "\(operation) gives \(found.map { "\($0)" } ?? "success"), expected "
-                    + (expected.map { "\($0)" } ?? "success"))
-        }
+        _ = try await subject.step(operation, &model)
     }
 
     /// Compares the listings of all containers, properties included; with `reads`, also bytes, blocks and searches.
@@ -113,7 +61,7 @@ package struct ModelDriver: Sendable {
             case .blob(let found, let properties):
                 try require(Array(found.utf8), Array(expected.value.utf8), "name in \(name)")
                 guard let blob = container.blobs[expected] else {
-                    throw Mismatch(description: "\(expected) is not committed")
+                    throw ModelMismatch("\(expected) is not committed")
                 }
                 let lines = Self.lines(properties)
                 try require(lines, Self.lines(blob, now), "properties of \(name)/\(expected)")
@@ -122,7 +70,7 @@ package struct ModelDriver: Sendable {
                 try require(createdOn, container.staged[expected]?.createdOn ?? now, "staging of \(name)/\(expected)")
                 try require(container.blobs[expected] == nil, true, "\(expected) is only staged")
             case .prefix(let prefix):
-                throw Mismatch(description: "a listing without delimiter holds the prefix \(prefix)")
+                throw ModelMismatch("a listing without delimiter holds the prefix \(prefix)")
             }
         }
     }
@@ -205,6 +153,6 @@ package struct ModelDriver: Sendable {
     }
 
     private func require<Value: Equatable>(_ found: Value, _ expected: Value, _ what: String) throws {
-        if found != expected { throw Mismatch(description: "\(what): found \(found), expected \(expected)") }
+        if found != expected { throw ModelMismatch("\(what): found \(found), expected \(expected)") }
     }
 }

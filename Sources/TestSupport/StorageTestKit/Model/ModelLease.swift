@@ -1,7 +1,7 @@
 package import StorageModel
 
 /// A lease as the state tables describe it.
-package struct ModelLease: Sendable {
+package struct ModelLease: Hashable, Sendable {
     package var id: LeaseID
     /// Absent is for ever.
     var seconds: Int64?

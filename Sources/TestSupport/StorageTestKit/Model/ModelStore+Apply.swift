@@ -42,6 +42,7 @@ extension ModelStore {
             settle()
         case .reap: break
         case .expire: expire()
+        case .read, .batch: preconditionFailure("reads and batches are answered, not applied")
         }
         return nil
     }
@@ -68,8 +69,9 @@ extension ModelStore {
             (container.metadata, container.lastModified) = (metadata, now)
             container.version = receipt.version ?? container.version
             containers[name] = container
-        case .leaseContainer(let name, let action):
+        case .leaseContainer(let name, let action, let conditions):
             guard var container = containers[name] else { return .containerNotFound }
+            if let problem = Self.containerProblem(conditions, container, name) { return problem }
             if let problem = ModelLease.apply(action, to: &container.lease, made: receipt.lease, at: now) {
                 return problem
             }
@@ -87,7 +89,7 @@ extension ModelStore {
     }
 
     private mutating func install(
-        _ bytes: [UInt8], _ blocks: [(id: String, bytes: [UInt8])], _ attributes: BlobAttributes, showsCopy: Bool,
+        _ bytes: [UInt8], _ blocks: [Block], _ attributes: BlobAttributes, showsCopy: Bool,
         _ at: ModelAddress, _ receipt: ModelReceipt
     ) -> StorageFailure.Code? {
         if let problem = nameProblem(at, isEmpty: bytes.isEmpty, metadata: attributes.metadata) { return problem }
@@ -185,7 +187,7 @@ extension ModelStore {
         if let pending = blob.rehydration {
             if pending.target != tier { return .blobBeingRehydrated }
         } else if blob.tier == .archive, tier != .archive {
-            blob.rehydration = (tier, now.adding(seconds: 10))
+            blob.rehydration = PendingTier(target: tier, due: now.adding(seconds: 10))
         } else {
             blob.tier = tier
         }
@@ -215,9 +217,9 @@ extension ModelStore {
     }
 
     /// Rehydrations that are due have happened.
-    private mutating func settle() {
+    mutating func settle() {
         for (name, container) in containers {
-            for (key, blob) in container.blobs {
+            for (key, blob) in container.blobs where blob.rehydration != nil {
                 guard let pending = blob.rehydration, pending.due <= now else { continue }
                 containers[name]?.blobs[key]?.tier = pending.target
                 containers[name]?.blobs[key]?.rehydration = nil

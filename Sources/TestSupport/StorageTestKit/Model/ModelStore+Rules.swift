@@ -78,11 +78,11 @@ extension ModelStore {
     }
 
     /// The blocks that a list names, or nothing when it names one that is not there.
-    func resolve(_ list: [BlockListEntry], at: ModelAddress) -> [(id: String, bytes: [UInt8])]? {
+    func resolve(_ list: [BlockListEntry], at: ModelAddress) -> [Block]? {
         let staged = containers[at.container]?.staged[at.blob]?.blocks ?? [:]
         var committed: [String: [UInt8]] = [:]
         for block in containers[at.container]?.blobs[at.blob]?.blocks ?? [] { committed[block.id] = block.bytes }
-        var blocks: [(id: String, bytes: [UInt8])] = []
+        var blocks: [Block] = []
         for entry in list {
             let id = entry.id.text
             let found: [UInt8]? =
@@ -92,7 +92,7 @@ extension ModelStore {
                 case .latest: staged[id] ?? committed[id]
                 }
             guard let found else { return nil }
-            blocks.append((id, found))
+            blocks.append(Block(id: id, bytes: found))
         }
         return blocks
     }
