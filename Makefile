@@ -13,7 +13,7 @@ RELEASE_FLAGS := --static-swift-stdlib -Xswiftc -cross-module-optimization
 
 export FOREBAY_BIN ?= $(CURDIR)/$(FOREBAY)
 
-.PHONY: help run build test unit lint format e2e crash hostile memory bench bench-scale allocations soak powerloss faults damage simulate model-check \
+.PHONY: help run build test unit lint format e2e crash hostile memory bench bench-scale allocations soak powerloss faults damage simulate model-check fuzz fuzz-corpus sanitize \
 	system-packages client-packages bench-packages python-env clean
 
 help: ## Lists the targets.
@@ -29,7 +29,7 @@ test: ## Runs every test: lint, unit and contract suites, real clients, hostile 
 	@scripts/test.sh
 
 lint: ## Checks the format of every Swift file.
-	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests fuzz/Program fuzz/Package.swift
 
 format: ## Formats every Swift file.
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests
@@ -66,6 +66,16 @@ model-check: system-packages ## A million operations against a plain model, in t
 	$(SWIFT) build -c release --product modelcheck --scratch-path $(RELEASE) -j $(JOBS) $(RELEASE_FLAGS)
 	$(RELEASE)/release/modelcheck --all
 
+fuzz: system-packages ## Searches for inputs that break a parser. SECONDS=60, TARGET=name.
+	python3 fuzz/fuzz.py --seconds $(or $(SECONDS),60) $(if $(TARGET),--target $(TARGET)) --jobs $(JOBS)
+
+fuzz-corpus: system-packages ## The kept inputs and findings, once.
+	python3 fuzz/fuzz.py --once --jobs $(JOBS)
+
+sanitize: system-packages ## Unit tests under thread and address sanitizer.
+	scripts/sanitize.sh thread
+	scripts/sanitize.sh address
+
 bench: build bench-packages ## Requests and bytes per second next to nginx, SeaweedFS and rclone, in one run.
 	python3 bench/bench.py --out docs/benchmarks/node.md $(BENCH_FLAGS)
 
@@ -92,4 +102,4 @@ python-env:
 	@scripts/python-env.sh
 
 clean: ## Removes build products, not data.
-	rm -rf .build $(RELEASE)
+	rm -rf .build $(RELEASE) .build-fuzz .build-thread .build-address

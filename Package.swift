@@ -160,6 +160,12 @@ let package = Package(
             ]),
         tests("NodeTests", ["Node", "Access", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
+        tests(
+            "FuzzTests",
+            [
+                "FrontDoor", "AzureBlob", "AzureWire", "HTTPExchange", "Namespace", "Checksums", "Observability",
+                "StorageModel", .nioCore, .nioHTTP1,
+            ]),
         tests("LayeringTests", []),
     ]
 )

@@ -63,7 +63,8 @@ import Testing
             ("Protocols/AzureBlob", "S3", false), ("Protocols/AzureBlob", "FrontDoor", false),
             ("Edge/FrontDoor", "ExtentsLocal", false), ("Edge/FrontDoor", "Metadata", false),
             ("Assembly/Node", "MetadataRocks", true), ("Programs/forebay", "MetadataRocks", false),
-            ("Programs/simulate", "StorageTestKit", true), ("Programs/modelcheck", "StorageTestKit", true), ("Programs/forebay", "StorageTestKit", false),
+            ("Programs/simulate", "StorageTestKit", true), ("Programs/modelcheck", "StorageTestKit", true),
+            ("Programs/forebay", "StorageTestKit", false),
             ("Programs/forebay", "Node", true), ("Assembly/Node", "StorageTestKit", false),
             ("Other/Thing", "Node", false),
         ]

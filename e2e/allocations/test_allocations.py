@@ -44,8 +44,8 @@ class VerdictTests(unittest.TestCase):
         self.assertTrue(allocations.verdict(self.head, 206, 200)[0])
 
     def test_a_large_body_has_more_slack(self):
-        self.assertTrue(allocations.verdict(self.block, 439, 400)[0])
-        self.assertFalse(allocations.verdict(self.block, 441, 400)[0])
+        self.assertTrue(allocations.verdict(self.block, 599, 400)[0])
+        self.assertFalse(allocations.verdict(self.block, 601, 400)[0])
 
     def test_a_loose_threshold_is_told(self):
         self.assertIn("--update", allocations.verdict(self.head, 30, 40)[1])

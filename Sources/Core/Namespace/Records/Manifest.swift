@@ -90,7 +90,9 @@ enum ContentPage: Sendable {
         case 2:
             var pieces: [ManifestPiece] = []
             let count = try reader.length()
-            guard count <= Self.mostPiecesPerPage else { throw StorageFailure(.damaged, cause: "manifest page too long") }
+            guard count <= Self.mostPiecesPerPage else {
+                throw StorageFailure(.damaged, cause: "manifest page too long")
+            }
             pieces.reserveCapacity(count)
             for _ in 0..<count { pieces.append(try ManifestPiece(from: &reader)) }
             self = .pieces(pieces)
