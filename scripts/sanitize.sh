@@ -40,7 +40,6 @@ case "$kind" in
         ;;
     address)
         environment=("ASAN_OPTIONS=detect_leaks=${LEAKS:-0}:detect_stack_use_after_return=0:log_path=$reports:suppressions=$PWD/scripts/asan.supp")
-        [ "${LEAKS:-0}" = 1 ] && environment+=("LSAN_OPTIONS=suppressions=$PWD/scripts/lsan.supp")
         ;;
 esac
 

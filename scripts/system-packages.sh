@@ -3,9 +3,9 @@
 set -euo pipefail
 
 case "${1:-}" in
-    build) packages=(librocksdb-dev libssl-dev) ;;
+    build) packages=(librocksdb-dev libssl-dev gcc libc6-dev python3) ;;
     clients) packages=(python3 python3-venv python3-pip rclone) ;;
-    bench) packages=(nginx libnginx-mod-http-dav-ext wrk fio libssl-dev python3) ;;
+    bench) packages=(nginx libnginx-mod-http-dav-ext wrk fio libssl-dev gcc libc6-dev python3 python3-venv python3-pip) ;;
     *) echo "usage: $0 build|clients|bench" >&2; exit 2 ;;
 esac
 

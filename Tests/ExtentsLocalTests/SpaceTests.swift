@@ -141,6 +141,36 @@ import Testing
         }
     }
 
+    /// A log that lost its end may bring back a name whose extent was freed in the same run: its zeroes are no body.
+    @Test func freedExtentsAreVerifiedAnew() async throws {
+        try await withTemporaryDirectory { root in
+            let store = try openStore(root + "/s", smallOptions { $0.lanes = 1 })
+            let bytes = patternBytes(seed: 1, count: 100_000)
+            let freed = try await store.store(bytes)
+            let kept = try await store.store([1, 2, 3])
+            #expect(try await store.bytes(of: freed) == bytes)
+            try await store.free(freed)
+            await #expect(throws: StorageFailure.self) { try await store.bytes(of: freed) }
+            #expect(try await store.bytes(of: kept) == [1, 2, 3])
+            await store.close()
+        }
+    }
+
+    /// Bodies of every length share few sizes of buffers, so that those which wait are of use.
+    @Test func buffersHaveFewSizes() {
+        let pool = WriteBufferPool(capacity: 256 << 10, budget: 128 << 20)
+        var sizes: Set<Int> = []
+        for expected in stride(from: Int64(1), to: 300_000, by: 997) {
+            let buffer = pool.take(expected: expected)
+            sizes.insert(buffer.capacity)
+            #expect(buffer.capacity >= min(Int(expected), 256 << 10))
+            #expect(buffer.capacity <= max(2 * Int(expected), 4 << 10))
+            pool.giveBack(buffer)
+        }
+        #expect(sizes.count == 7)
+        #expect(pool.lentBytes == 0)
+    }
+
     @Test func forgettingWhatWasVerifiedOnlyVerifiesAgain() {
         let verified = VerifiedExtents(maximumSegments: 2, segmentBytes: 1 << 20)
         for group in 1...3 as ClosedRange<UInt64> { verified.insert(ExtentID(group: group, position: 8192)) }

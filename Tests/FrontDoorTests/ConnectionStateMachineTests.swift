@@ -237,7 +237,7 @@ struct ConnectionStateMachineTests {
         _ = receive(&machine, get)
         _ = machine.answerStarts(closesConnection: false)
         machine.writeStarted(now: 0)
-        machine.writeProgressed(now: 50 * second, isWaiting: true)
+        _ = machine.writeProgressed(now: 50 * second, isWaiting: true)
         #expect(machine.sweep(now: 50 * second + limits.writeStallTimeout - 1).1 == nil)
         let (step, timeout) = machine.sweep(now: 50 * second + limits.writeStallTimeout)
         #expect(step.name == "close")
@@ -272,6 +272,38 @@ struct ConnectionStateMachineTests {
         #expect(partial.drain().name == "none")
         #expect(receive(&partial, "/1.1\r\nHost: h\r\n\r\n") == "serve /a")
         #expect(partial.answerStarts(closesConnection: false) == false)
+    }
+
+    @Test func whatIsOnItsWayIsSentBeforeTheConnectionCloses() {
+        let limits = FrontDoorLimits()
+        let endings: [(inout ConnectionStateMachine) -> String] = [
+            { $0.drain().name }, { $0.inputEnded(now: 0).name },
+        ]
+        for ending in endings {
+            var machine = machine()
+            _ = receive(&machine, get)
+            _ = machine.answerStarts(closesConnection: false)
+            _ = machine.answerEnded(now: 0)
+            machine.writeStarted(now: 0)
+            #expect(ending(&machine) == "close")
+            machine.closeWhenWritten()
+            #expect(machine.sweep(now: limits.writeStallTimeout - 1).1 == nil)
+            var stalled = machine
+            #expect(stalled.sweep(now: limits.writeStallTimeout).1 == .write)
+            #expect(machine.writeProgressed(now: 1, isWaiting: true).name == "none")
+            #expect(machine.writeProgressed(now: 2, isWaiting: false).name == "close")
+            #expect(machine.writeProgressed(now: 3, isWaiting: false).name == "none")
+        }
+    }
+
+    @Test func whatCameBeforeTheEndIsAnswered() {
+        var machine = machine()
+        #expect(receive(&machine, get + get + "GET /half") == "serve /a")
+        #expect(machine.inputEnded(now: 0).name == "none")
+        #expect(machine.answerStarts(closesConnection: false) == true)
+        #expect(machine.answerEnded(now: 0).name == "serve /a")
+        #expect(machine.answerStarts(closesConnection: false) == true)
+        #expect(machine.answerEnded(now: 0).name == "close")
     }
 
     @Test func aFailedAnswerClosesAtOnce() {

@@ -76,6 +76,9 @@ final class RawClient: Sendable {
 
     func startReading() async throws { try await channel.setOption(.autoRead, value: true).get() }
 
+    /// Says that nothing more will come. Answers are still read.
+    func endInput() async throws { try await channel.close(mode: .output).get() }
+
     func send(_ text: String) async throws { try await send(Array(text.utf8)) }
     func send(_ bytes: [UInt8]) async throws { try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get() }
     /// Without waiting until the socket has taken it.

@@ -48,6 +48,38 @@ struct ResponseBodyTests {
         }
     }
 
+    /// More answers than socket buffers hold, in every way in which they can be written, to a peer that asks for all of them
+    /// at once, says that it is done, and only then begins to read.
+    @Test(arguments: [100, 60_000, 200_000])
+    func whatASlowPeerIsOwedArrivesInOrder(length: Int) async throws {
+        let (file, bytes) = try scratchFile(bytes: 300_000)
+        let (answers, started) = (40_000_000 / (length + 20_000), Signal())
+        try await withDoor(service: { request in
+            started.set()
+            let number = Int(request.head.uri.dropFirst()) ?? 0
+            guard number % 2 == 1 else { return .text("\(number):" + String(repeating: "x", count: length)) }
+            let producer = ScriptedProducer { index in
+                index == 0 ? .file(FileSpan(file: file, offset: Int64(number), length: length)) : nil
+            }
+            return HTTPResponse(status: .ok, body: .stream(length: Int64(length), producer))
+        }) { fixture in
+            let client = try await fixture.connect(reads: false)
+            try await client.send((0..<answers).map { "GET /\($0) HTTP/1.1\r\nHost: h\r\n\r\n" }.joined())
+            try await client.endInput()
+            await started.wait()
+            try await client.startReading()
+            for number in 0..<answers {
+                let body = try await client.answer().body
+                if number % 2 == 1 {
+                    #expect(body == Array(bytes[number..<number + length]))
+                } else {
+                    #expect(body == Array(("\(number):" + String(repeating: "x", count: length)).utf8))
+                }
+            }
+            #expect(await client.rest().isEmpty)
+        }
+    }
+
     @Test func theFileStaysOpenUntilItIsSent() async throws {
         let (file, bytes) = try scratchFile(bytes: 4 << 20)
         // The producer's only reference goes with the piece: the descriptor must outlive it.

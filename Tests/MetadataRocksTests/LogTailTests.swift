@@ -14,6 +14,8 @@ struct LogTailTests {
         var files: [String: [UInt8]]
         var log: String
         var whole: [UInt8]
+        /// The same log with one more commit in it.
+        var longer: [UInt8]
         /// Where the last commit lies in the log.
         var last: Range<Int>
 
@@ -41,10 +43,13 @@ struct LogTailTests {
         let before = try #require(try RawFiles.readCrashState(original))
         _ = try await StoreHistory.commit(store, writer: 0, number: commits, padding: padding)
         let files = try #require(try RawFiles.readCrashState(original))
+        _ = try await StoreHistory.commit(store, writer: 0, number: commits + 1)
+        let after = try #require(try RawFiles.readCrashState(original))
         await store.close()
         let log = try #require(RawFiles.logs(in: files).last)
         let (start, whole) = (try #require(before[log]).count, try #require(files[log]))
-        return Torn(files: files, log: log, whole: whole, last: start..<whole.count)
+        return Torn(
+            files: files, log: log, whole: whole, longer: try #require(after[log]), last: start..<whole.count)
     }
 
     @Test(
@@ -79,12 +84,60 @@ struct LogTailTests {
         try await withTemporaryDirectory { directory in
             var torn = try await Self.tornStore(in: directory, commits: 12, padding: 3_000)
             let sector = torn.sectors[2]
-            // The same log with one more commit behind the torn one: its record is taken over from the log's beginning.
-            let first = Int(torn.whole[4]) | Int(torn.whole[5]) << 8
-            torn.whole += torn.whole[0..<7 + first]
+            torn.whole = torn.longer
             try RawFiles.writeAll(torn.losing([sector]), to: directory + "/damaged")
             let found = try await failure { _ = try RocksMetadataStore.open(directory: directory + "/damaged") }
             #expect(found.code == .damaged, "\(found)")
+        }
+    }
+
+    @Test("what looks like a record inside a torn commit, because a client has stored one, proves nothing")
+    func recordsWithinABody() async throws {
+        try await withTemporaryDirectory { directory in
+            var torn = try await Self.tornStore(in: directory, commits: 12, padding: 3_000)
+            let sectors = torn.sectors
+            // An older record of this very log, where the commit's bytes were.
+            let first = Int(torn.whole[4]) | Int(torn.whole[5]) << 8
+            let place = sectors[3].lowerBound
+            torn.whole.replaceSubrange(place..<place + 7 + first, with: torn.whole[0..<7 + first])
+            try RawFiles.writeAll(torn.losing([sectors[1]]), to: directory + "/torn")
+            let store = try RocksMetadataStore.open(directory: directory + "/torn")
+            #expect(try await StoreHistory.check(store) == 11)
+            await store.close()
+        }
+    }
+
+    @Test("a torn log with a later one behind it is damage: what is in the later one was acknowledged")
+    func laterLog() async throws {
+        try await withTemporaryDirectory { directory in
+            let torn = try await Self.tornStore(in: directory, commits: 12, padding: 3_000)
+            var files = torn.losing([torn.sectors[2]])
+            let number = try #require(Int(torn.log.dropLast(4)))
+            let later = String(repeating: "0", count: max(0, 6 - "\(number + 1)".count)) + "\(number + 1).log"
+            try RawFiles.writeAll(files, to: directory + "/one")
+            #expect(try LogTail.isTorn(in: directory + "/one"))
+            files[later] = []
+            try RawFiles.writeAll(files, to: directory + "/empty")
+            #expect(try LogTail.isTorn(in: directory + "/empty"))
+            files[later] = Array(torn.whole.prefix(100))
+            try RawFiles.writeAll(files, to: directory + "/two")
+            #expect(try !LogTail.isTorn(in: directory + "/two"))
+        }
+    }
+
+    @Test("with relaxed durability a log with a hole opens up to it: power loss makes such holes")
+    func relaxedHole() async throws {
+        try await withTemporaryDirectory { directory in
+            var torn = try await Self.tornStore(in: directory, commits: 12, padding: 3_000)
+            torn.whole = torn.longer
+            var files = torn.losing([torn.sectors[2]])
+            files[SyncedMark.fileName] = nil
+            try RawFiles.writeAll(files, to: directory + "/hole")
+            var options = RocksOptions()
+            options.durability = .relaxed
+            let store = try RocksMetadataStore.open(directory: directory + "/hole", options: options)
+            #expect(try await StoreHistory.check(store) == 11)
+            await store.close()
         }
     }
 

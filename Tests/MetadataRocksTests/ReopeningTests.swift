@@ -99,6 +99,30 @@ struct ReopeningTests {
         }
     }
 
+    @Test("under relaxed durability a failed first commit does not leave later ones without reserved numbers")
+    func relaxedNumbers() async throws {
+        try await withTemporaryDirectory { directory in
+            let (gate, disk) = (WriteGate(), SickDisk())
+            var options = Self.quick
+            options.durability = .relaxed
+            let store = try gate.open(directory + "/s", options, probe: disk.probe)
+            gate.fail(.beforeWriting)
+            _ = try await failure { try await store.put("lost") }
+            gate.fail(.none)
+            disk.heal()
+            try await Self.wait("writes are taken") { !store.statistics().refusesWrites }
+            let first = try #require(try await store.put("first"))
+            let kept = try #require(try RawFiles.readCrashState(directory + "/s"))
+            let second = try #require(try await store.put("second"))
+            await store.close()
+            try RawFiles.writeAll(kept, to: directory + "/after")
+            let after = try RocksMetadataStore.open(directory: directory + "/after", options: options)
+            #expect(try #require(try await after.put("other")) > second)
+            #expect(second > first)
+            await after.close()
+        }
+    }
+
     @Test("what was recovered lies in synced tables: the old log is not needed any more")
     func nothingRestsOnTheOldLog() async throws {
         try await withTemporaryDirectory { directory in

@@ -71,6 +71,25 @@ import Testing
         try await restarted.expectNothingLeft()
     }
 
+    /// A group that the disk keeps from being swept neither keeps the others nor the reaper from their work, and is
+    /// swept later.
+    @Test func aFailedSweepIsRepeated() async throws {
+        let fixture = try await Fixture.started()
+        fixture.faultyMetadata.failCall(2, .before)
+        await expect(.unavailable) { try await fixture.put("lost", Fixture.bytes(50)) }
+        fixture.faultyMetadata.reset()
+        let restarted = fixture.reopened()
+        #expect(!restarted.extents.stored.isEmpty)
+        let groups = Set(restarted.extents.stored.map(\.id.group)).count
+        // The first call asks for the groups, the second sweeps one of them.
+        restarted.faultyExtents.arm(.init(call: 1, timing: .before))
+        await Self.run(Self.maintenance(of: restarted)) { restarted.extents.stored.isEmpty }
+        #expect(restarted.faultyExtents.hasFailed)
+        #expect(restarted.faultyExtents.calls.filter { $0 == .keepOnly }.count == groups + 1)
+        #expect(restarted.faultyExtents.calls.filter { $0 == .closedGroups }.count == 1)
+        try await restarted.expectNothingLeft()
+    }
+
     @Test func damageIsReported() async throws {
         let fixture = try await Fixture.started()
         try await fixture.put("a", Fixture.bytes(20))

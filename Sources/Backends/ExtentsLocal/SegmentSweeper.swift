@@ -27,6 +27,8 @@ struct SegmentSweeper: Sendable {
         }
         try segment.space.withLock { space throws(StorageFailure) in
             if space.isDeleted { return }
+            // Should a log that lost its end bring their names back, the next reader finds out that they are gone.
+            for extent in extents { files.verified.remove(extent.id) }
             for run in Self.runs(of: extents) {
                 let bytes = run.upperBound - run.lowerBound
                 var punched = true

@@ -36,6 +36,7 @@ final class WriteBuffer: @unchecked Sendable {
 final class WriteBufferPool: Sendable {
     /// Smaller writes cost more calls than they save memory.
     private static let smallest = 32 << 10
+    private static let leastExpected: Int64 = 4 << 10
     /// 16 MiB of the default size.
     private static let maximumIdle = 64
     /// A body takes at most this share of what is left.
@@ -63,7 +64,8 @@ final class WriteBufferPool: Sendable {
             var size = capacity
             let share = max(Self.smallest, (budget - state.lentBytes) / Self.shareOfRest)
             while size > share, size / 2 >= Self.smallest { size /= 2 }
-            if let expected, expected > 0, expected < Int64(size) / 2 { size = Int(expected) }
+            // Few sizes, so that a buffer is of use to the next body as well.
+            if let expected { while size / 2 >= max(expected, Self.leastExpected) { size /= 2 } }
             state.lentBytes += size
             let idle = state.idle[size]?.popLast()
             if idle != nil { state.idleCount -= 1 }

@@ -50,7 +50,7 @@ struct CommitLoop: Sendable {
             // What the failed batch has left, if anything, is in the new snapshot; bodies that began before it run again.
             window = CommitWindow(
                 after: snapshot.version, commitLimit: options.windowCommits, byteLimit: options.windowBytes)
-            versionCeiling = max(versionCeiling, header.versionCeiling)
+            versionCeiling = header.versionCeiling
             storedVersion = header.storedVersion
             newest = snapshot
             statistics.withLock { statistics in
@@ -120,8 +120,7 @@ struct CommitLoop: Sendable {
         var newCeiling: Version?
         if !isSynced, last > versionCeiling {
             // Numbers of commits that power loss takes back must not be given out again.
-            versionCeiling = last + (1 << 20)
-            newCeiling = Version(versionCeiling)
+            newCeiling = Version(last + (1 << 20))
             isSynced = true
         }
         do {
@@ -131,6 +130,7 @@ struct CommitLoop: Sendable {
             suspend(after: error)
             return StorageFailure(.unavailable, cause: "unknown outcome: \(error)")
         }
+        if let newCeiling { versionCeiling = newCeiling.rawValue }
         storedVersion = last
         let next = Snapshot(of: newest.database, version: last)
         self.newest = next

@@ -33,16 +33,16 @@ final class RocksDatabase: @unchecked Sendable {
         }
     }
 
-    /// What is lost in a log's torn tail was never acknowledged: the store then opens without it.
+    /// What is lost in a log's torn tail was never acknowledged: the store then opens without it. With relaxed durability
+    /// power loss may take more than the tail, and the store opens with what is whole before the first loss.
     private static func openHandle(
         in directory: String, _ options: RocksOptions, isReadOnly: Bool
     ) throws(StorageFailure) -> OpaquePointer {
         do throws(StorageFailure) {
             return try openHandleOnce(in: directory, options, isReadOnly: isReadOnly)
         } catch {
-            guard error.code == .damaged, options.recovery == .refuseDamage, try LogTail.isTorn(in: directory) else {
-                throw error
-            }
+            guard error.code == .damaged, options.recovery == .refuseDamage else { throw error }
+            if options.durability == .synced, try !LogTail.isTorn(in: directory) { throw error }
             var options = options
             options.recovery = .keepIntactPrefix
             return try openHandleOnce(in: directory, options, isReadOnly: isReadOnly)

@@ -29,10 +29,12 @@ final class ServingState: Sendable {
         self.onChange = onChange
     }
 
-    func withLock<Result: Sendable, Failure: Error>(
-        _ body: (inout State) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        try state.withLock { value throws(Failure) in try body(&value) }
+    func withLock<Result: Sendable>(_ body: (inout State) -> Result) -> Result { state.withLock(body) }
+
+    func withLock<Result: Sendable>(
+        _ body: (inout State) throws(StorageFailure) -> Result
+    ) throws(StorageFailure) -> Result {
+        try state.withLock(body)
     }
 
     var refusal: StorageFailure? { state.withLock { $0.refusal } }

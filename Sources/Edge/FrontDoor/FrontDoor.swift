@@ -195,7 +195,8 @@ package final class FrontDoor: Sendable {
         return channel.eventLoop.makeCompletedFuture {
             try channel.syncOptions?.setOption(.recvAllocator, value: SizedReceiveAllocator(sizer: sizer))
             let handler = ConnectionHandler(
-                door: door, loop: loop, channel: channel, sizer: sizer, isOverLimit: isOverLimit)
+                door: door, loop: loop, channel: channel, socket: DirectSocket(channel), sizer: sizer,
+                isOverLimit: isOverLimit)
             try channel.pipeline.syncOperations.addHandler(handler)
         }
     }

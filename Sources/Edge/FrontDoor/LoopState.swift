@@ -12,43 +12,43 @@ final class LoopState: @unchecked Sendable {
     var date = DateText()
     var requestIDs = RequestIDs()
     var operations: [String: OperationMetrics] = [:]
-    private var scratches = [ByteBuffer](repeating: ByteBuffer(), count: LoopState.unflushedLimit + 2)
-    private var nextScratch = 0
-    private var unflushed: [ConnectionHandler] = []
+    private var buffers: [ByteBuffer] = []
+    private var unsent: [ConnectionHandler] = []
 
     /// How many answers may wait for the end of the turn.
-    private static let unflushedLimit = 16
+    private static let unsentLimit = 16
+    private static let largestKeptBuffer = 128 * 1024
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         executor = EventLoopTaskExecutor(eventLoop)
     }
 
-    /// An empty buffer to write into. They take turns: the socket has taken what was in one before it is used again.
-    func takeScratch() -> ByteBuffer {
-        var buffer = ByteBuffer()
-        swap(&buffer, &scratches[nextScratch])
+    /// An empty buffer to write answers into.
+    func takeBuffer() -> ByteBuffer {
+        var buffer = buffers.popLast() ?? ByteBuffer()
         buffer.clear(minimumCapacity: 1024)
         return buffer
     }
 
-    func giveBack(scratch buffer: ByteBuffer) {
-        scratches[nextScratch] = buffer
-        nextScratch = nextScratch + 1 < scratches.count ? nextScratch + 1 : 0
+    /// Of a buffer that nobody else holds: its room is used again.
+    func giveBack(_ buffer: consuming ByteBuffer) {
+        guard buffers.count < Self.unsentLimit, buffer.capacity <= Self.largestKeptBuffer else { return }
+        buffers.append(buffer)
     }
 
     /// Sends what the connection has written when this turn of the event loop has served the other connections that are
     /// ready, or enough of them: answers that leave together wake a peer once, and each costs less than alone.
-    func flushSoon(_ connection: ConnectionHandler) {
-        unflushed.append(connection)
-        if unflushed.count >= Self.unflushedLimit { return flush() }
-        if unflushed.count == 1 { eventLoop.execute { [self] in flush() } }
+    func sendSoon(_ connection: ConnectionHandler) {
+        unsent.append(connection)
+        if unsent.count >= Self.unsentLimit { return send() }
+        if unsent.count == 1 { eventLoop.execute { [self] in send() } }
     }
 
-    private func flush() {
-        let ready = unflushed
-        unflushed.removeAll(keepingCapacity: true)
-        for connection in ready { connection.context?.flush() }
+    private func send() {
+        let ready = unsent
+        unsent.removeAll(keepingCapacity: true)
+        for connection in ready { connection.sendUnsent() }
     }
 
     func sweep(now: Int64) {

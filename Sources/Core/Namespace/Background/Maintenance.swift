@@ -35,12 +35,7 @@ package struct Maintenance: Sendable {
 
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                // One after the other: an extent whose record the reaper has just deleted would not show as live to the
-                // sweeper, and its later freeing would be counted a second time against what does live.
-                await self.sweepAtStart()
-                await self.reap()
-            }
+            group.addTask { await self.reclaim() }
             group.addTask {
                 await self.every(self.schedule.expiry, "expiry") { () async throws(StorageFailure) in
                     try await self.namespace.expireStagedBlocks()
@@ -68,16 +63,66 @@ package struct Maintenance: Sendable {
         }
     }
 
-    /// Tried until it has succeeded: a disk that is sick at the start must not cost its space for the whole run.
-    private func sweepAtStart() async {
-        var pause = schedule.reaperRetry
-        while !Task.isCancelled {
-            do {
-                let freed = try await namespace.sweepUnnamedExtents()
-                logger.info("unnamed extents swept", metadata: ["bytes": "\(freed)"])
-                return
-            } catch { logger.error("sweep failed", metadata: ["cause": "\(error)"]) }
-            await wait(&pause)
+    /// Sweeps what the last run left, then reaps. The two take turns: see `Namespace.sweepUnnamedExtents`. What a sick disk
+    /// keeps from being swept is tried again later, and neither costs its space for the whole run nor stops the reaper.
+    private func reclaim() async {
+        await withTaskCancellationHandler {
+            var left = await sweep(.all)
+            var (sweepPause, reapPause) = (schedule.reaperRetry, schedule.reaperRetry)
+            while !Task.isCancelled {
+                switch await reap() {
+                case .failed: await wait(&reapPause)
+                case .held:
+                    reapPause = schedule.reaperRetry
+                    // Cancelled: the loop's condition ends it.
+                    do { try await world.sleep(schedule.reaperRetry) } catch { continue }
+                case .idle:
+                    reapPause = schedule.reaperRetry
+                    if case .none = left {
+                        await namespace.trashSignal.wait()
+                        continue
+                    }
+                    await wait(&sweepPause)
+                    left = await sweep(left)
+                }
+            }
+        } onCancel: {
+            namespace.trashSignal.raise()
+        }
+    }
+
+    private enum Unswept {
+        case none
+        case groups([UInt64])
+        case all
+    }
+
+    /// Answers what is left to sweep.
+    private func sweep(_ what: Unswept) async -> Unswept {
+        let groups: [UInt64]? =
+            switch what {
+            case .none: []
+            case .groups(let groups): groups
+            case .all: nil
+            }
+        do {
+            let report = try await namespace.sweepUnnamedExtents(in: groups)
+            logger.info(
+                "unnamed extents swept",
+                metadata: ["bytes": "\(report.freedBytes)", "groupsLeft": "\(report.unswept.count)"])
+            return report.unswept.isEmpty ? .none : .groups(report.unswept)
+        } catch {
+            logger.error("sweep failed", metadata: ["cause": "\(error)"])
+            return what
+        }
+    }
+
+    private enum Reaped { case idle, held, failed }
+
+    private func reap() async -> Reaped {
+        do { return try await namespace.reapTrash() ? .held : .idle } catch {
+            logger.error("reaping failed", metadata: ["cause": "\(error)"])
+            return .failed
         }
     }
 
@@ -86,31 +131,6 @@ package struct Maintenance: Sendable {
         // A cancelled sleep ends early; the loop's condition sees the cancellation.
         do { try await world.sleep(pause) } catch { return }
         pause = min(pause * 2, schedule.longestRetry)
-    }
-
-    private func reap() async {
-        await withTaskCancellationHandler {
-            var pause = schedule.reaperRetry
-            while !Task.isCancelled {
-                let mustRetry: Bool
-                do {
-                    mustRetry = try await namespace.reapTrash()
-                    pause = schedule.reaperRetry
-                } catch {
-                    logger.error("reaping failed", metadata: ["cause": "\(error)"])
-                    await wait(&pause)
-                    continue
-                }
-                if mustRetry {
-                    // Cancelled: the loop's condition ends it.
-                    do { try await world.sleep(schedule.reaperRetry) } catch { continue }
-                } else {
-                    await namespace.trashSignal.wait()
-                }
-            }
-        } onCancel: {
-            namespace.trashSignal.raise()
-        }
     }
 
     private func every(

@@ -3,21 +3,32 @@ import Logging
 import Metadata
 package import StorageModel
 
+/// What a sweep has done, and what is left for another one.
+package struct SweepReport: Sendable {
+    package var freedBytes: Int64 = 0
+    /// Groups that a failure of the disk has kept; they may be swept again.
+    package var unswept: [UInt64] = []
+}
+
 extension Namespace {
-    /// Frees what an earlier run of the node stored and never named, in groups that nothing is appended to any more.
-    /// - Returns: the bytes given back.
+    /// Frees what an earlier run of the node stored and never named, in groups that nothing is appended to any more: in
+    /// all of them, or in those that are named.
+    ///
+    /// Must not run beside `reapTrash`: an extent whose record the reaper has just deleted would not show as live, and its
+    /// later freeing would be counted a second time against what does live.
     @discardableResult
-    package func sweepUnnamedExtents() async throws(StorageFailure) -> Int64 {
-        var freed: Int64 = 0
-        for group in try await extents.closedGroups() {
+    package func sweepUnnamedExtents(in groups: [UInt64]? = nil) async throws(StorageFailure) -> SweepReport {
+        var report = SweepReport()
+        let all = if let groups { groups } else { try await extents.closedGroups() }
+        for group in all {
             if Task.isCancelled { break }
-            do throws(StorageFailure) { freed += try await sweep(group) } catch {
+            do throws(StorageFailure) { report.freedBytes += try await sweep(group) } catch {
                 // A group that cannot be swept keeps its space; the others must not wait for it.
-                guard error.code == .damaged else { throw error }
                 logger.error("a group cannot be swept", metadata: ["group": "\(group)", "cause": "\(error)"])
+                if error.code != .damaged { report.unswept.append(group) }
             }
         }
-        return freed
+        return report
     }
 
     private func sweep(_ group: UInt64) async throws(StorageFailure) -> Int64 {

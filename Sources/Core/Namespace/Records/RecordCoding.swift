@@ -110,7 +110,10 @@ struct RecordReader {
         let count = try length()
         guard at + count <= bytes.count else { throw broken() }
         defer { at += count }
-        guard let text = String(validating: bytes[at..<at + count], as: UTF8.self) else { throw broken() }
+        let text = bytes.withUnsafeBytes { bytes in
+            String(wellFormed: UnsafeRawBufferPointer(rebasing: bytes[at..<at + count]))
+        }
+        guard let text else { throw broken() }
         return text
     }
     mutating func skipText() throws(StorageFailure) {

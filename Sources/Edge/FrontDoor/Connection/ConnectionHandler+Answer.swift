@@ -5,10 +5,6 @@ import NIOHTTP1
 import Observability
 import StorageModel
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// How an answer gets to the socket: head and small bodies in one write, file spans by sendfile, never further ahead of
 /// the peer than a bound.
 extension ConnectionHandler {
@@ -31,7 +27,7 @@ extension ConnectionHandler {
         guard case .stream(let length, let producer) = response.body, !isHead, !response.status.hasNoBody else {
             writeWhole(response, exchange, isHead: isHead)
             response.body.release()
-            if outgoingBytes > 0 { await outgoing(atMost: 0) } else if !channel.isWritable { await writable() }
+            await outgoing(atMost: 0)
             return finish(exchange, response, hasWriteFailed ? .peerGone : .complete)
         }
         let outcome = await stream(response, length, producer, exchange)
@@ -71,11 +67,12 @@ extension ConnectionHandler {
 
     // MARK: Heads
 
-    /// Writes a head into the loop's scratch buffer. Answers whether the connection stays open, or `nil` for an answer
-    /// that cannot be written.
+    /// Writes a head behind what is in the buffer. Answers whether the connection stays open, or `nil` for an answer that
+    /// cannot be written.
     private func head(
         _ response: HTTPResponse, length: Int64?, _ exchange: Exchange, into buffer: inout ByteBuffer
     ) -> Bool? {
+        let start = buffer.writerIndex
         let keepsOpen = machine.answerStarts(closesConnection: response.closesConnection)
         let isHTTP10 = exchange.parsed.map { $0.head.version.minor == 0 } ?? false
         let writer = ResponseHeadWriter(
@@ -83,15 +80,12 @@ extension ConnectionHandler {
             connection: keepsOpen ? (isHTTP10 ? .keepAlive : .unsaid) : .close,
             contentLength: response.status.hasNoBody ? nil : length)
         guard writer.write(response.status, response.headers, into: &buffer) else { return nil }
-        exchange.headBytes = Int64(buffer.readableBytes)
+        exchange.headBytes = Int64(buffer.writerIndex - start)
         return keepsOpen
     }
 
-    /// Writes an answer whose bytes are all here. What the socket does not take at once is tracked where it matters: when
-    /// the connection ends after it, or when it is long.
+    /// Writes an answer whose bytes are all here.
     private func writeWhole(_ response: HTTPResponse, _ exchange: Exchange, isHead: Bool) {
-        var buffer = loop.takeScratch()
-        defer { loop.giveBack(scratch: buffer) }
         var body: ByteBuffer?
         let length: Int64
         switch response.body {
@@ -104,38 +98,37 @@ extension ConnectionHandler {
         }
         // Only HEAD may announce bytes that do not follow; anything else would leave the peer waiting for them.
         if !isHead, case .headOnly = response.body, length > 0, !response.status.hasNoBody {
-            return writeFallback(exchange, "an answer without its body", into: &buffer)
+            return writeFallback(exchange, "an answer without its body")
         }
+        var buffer = takeUnsent()
         guard let keepsOpen = head(response, length: length, exchange, into: &buffer) else {
-            return writeFallback(exchange, "a header that is not valid", into: &buffer)
+            unsent = buffer
+            return writeFallback(exchange, "a header that is not valid")
         }
         exchange.bodyBytes = Int64(body?.readableBytes ?? 0)
-        if var body, body.readableBytes <= Self.copiedBodyBytes {
-            buffer.writeBuffer(&body)
-            send(.byteBuffer(buffer), isTracked: !keepsOpen)
-            if keepsOpen { return loop.flushSoon(self) }
-        } else if var body {
-            send(.byteBuffer(buffer), isTracked: false)
+        if var body, body.readableBytes > Self.copiedBodyBytes {
+            unsent = buffer
+            sendUnsent(isFollowed: true)
             while let slice = body.readSlice(length: min(body.readableBytes, Self.sliceBytes)), slice.readableBytes > 0
             {
-                send(.byteBuffer(slice), isTracked: true)
+                send(slice, isFollowed: body.readableBytes > 0)
             }
-        } else {
-            send(.byteBuffer(buffer), isTracked: !keepsOpen)
-            if keepsOpen { return loop.flushSoon(self) }
+            return
         }
-        context?.flush()
+        if var body { buffer.writeBuffer(&body) }
+        unsent = buffer
+        if keepsOpen, buffer.readableBytes <= Self.copiedBodyBytes { loop.sendSoon(self) } else { sendUnsent() }
     }
 
     /// The service has answered something that must not go out: a plain 500, and the connection ends.
-    private func writeFallback(_ exchange: Exchange, _ reason: String, into buffer: inout ByteBuffer) {
+    private func writeFallback(_ exchange: Exchange, _ reason: String) {
         door.logger.error(
             "answer withheld", metadata: [LogKey.requestID: "\(exchange.id)", LogKey.reason: "\(reason)"])
-        buffer.clear()
+        var buffer = takeUnsent()
         let plain = HTTPResponse(status: .internalServerError, closesConnection: true)
         _ = head(plain, length: 0, exchange, into: &buffer)
-        send(.byteBuffer(buffer), isTracked: true)
-        context?.flush()
+        unsent = buffer
+        sendUnsent()
     }
 
     // MARK: Streams
@@ -145,7 +138,6 @@ extension ConnectionHandler {
     ) async -> Outcome {
         var left = length
         var isHeadWritten = false
-        var keepsOpen = false
         repeat {
             var piece: BodyPiece?
             if left > 0 {
@@ -163,78 +155,91 @@ extension ConnectionHandler {
                 left -= Int64(piece.length)
             }
             guard !hasWriteFailed, context != nil else { break }
-            var isCorked = false
             if !isHeadWritten {
                 isHeadWritten = true
-                if case .file? = piece { isCorked = cork(true) }
-                var buffer = loop.takeScratch()
-                defer { loop.giveBack(scratch: buffer) }
-                guard let open = head(response, length: length, exchange, into: &buffer) else {
-                    writeFallback(exchange, "a header that is not valid", into: &buffer)
+                var buffer = takeUnsent()
+                guard head(response, length: length, exchange, into: &buffer) != nil else {
+                    unsent = buffer
+                    writeFallback(exchange, "a header that is not valid")
                     await outgoing(atMost: 0)
                     return .complete
                 }
-                keepsOpen = open
                 if case .bytes(var bytes)? = piece, bytes.readableBytes <= Self.copiedBodyBytes {
                     exchange.bodyBytes += Int64(bytes.readableBytes)
                     buffer.writeBuffer(&bytes)
                     piece = nil
                 }
-                send(.byteBuffer(buffer), isTracked: left > 0 || !keepsOpen)
+                unsent = buffer
+                sendUnsent(isFollowed: piece != nil)
             }
             if let piece { send(piece, exchange) }
-            context?.flush()
-            if isCorked { _ = cork(false) }
             await outgoing(atMost: door.limits.outgoingBufferBytes)
         } while left > 0 && !hasWriteFailed
         // What the producer holds may be freed after its close: the socket must be done with it.
         await outgoing(atMost: 0)
-        if !hasWriteFailed, !channel.isWritable { await writable() }
         return hasWriteFailed ? .peerGone : .complete
     }
-
-    /// While the socket is corked, a head waits for the file that follows it: one packet and one wake-up of the peer less.
-    /// Answers whether the socket takes the option: other transports than TCP do not, and lose nothing but that.
-    private func cork(_ isCorked: Bool) -> Bool {
-        guard let options = channel.syncOptions else { return false }
-        do { try options.setOption(Self.corkOption, value: isCorked ? 1 : 0) } catch { return false }
-        return true
-    }
-
-    private static let corkOption = ChannelOptions.Types.SocketOption(
-        level: .tcp, name: NIOBSDSocket.Option(rawValue: TCP_CORK))
 
     private func send(_ piece: BodyPiece, _ exchange: Exchange) {
         exchange.bodyBytes += Int64(piece.length)
         switch piece {
-        case .bytes(let buffer): send(.byteBuffer(buffer), isTracked: true)
-        case .file(let span):
-            var offset = Int(span.offset)
-            let end = offset + span.length
-            while offset < end {
-                let next = min(end, offset + Self.regionBytes)
-                send(span.file, offset..<next)
-                offset = next
-            }
+        case .bytes(let buffer): send(buffer)
+        case .file(let span): send(span)
         }
     }
 
     // MARK: Writes
 
-    /// A tracked write counts as outgoing until the socket has taken it.
-    private func send(_ data: IOData, isTracked: Bool) {
-        guard let context else { return }
-        guard isTracked else {
-            context.write(wrapOutboundOut(data), promise: nil)
-            return
-        }
-        let cost = max(1, data.readableBytes)
-        context.write(wrapOutboundOut(data), promise: trackedPromise(cost, context) {})
+    /// What has been written in this turn of the event loop and not been sent, to write more behind it.
+    private func takeUnsent() -> ByteBuffer {
+        defer { unsent = nil }
+        return unsent ?? loop.takeBuffer()
     }
 
-    /// Hands a part of an open file to sendfile. The handle only borrows the descriptor, which the span's `OpenFile`
-    /// keeps open until the write is over.
-    private func send(_ file: OpenFile, _ range: Range<Int>) {
+    func sendUnsent(isFollowed: Bool = false) {
+        guard let buffer = unsent else { return }
+        unsent = nil
+        if send(buffer, isFollowed: isFollowed) { loop.giveBack(buffer) }
+    }
+
+    /// The socket, when it may be written to: bytes that the channel holds come first.
+    private var freeSocket: DirectSocket? {
+        guard outgoingBytes == 0, context != nil, channel.isActive else { return nil }
+        return socket
+    }
+
+    /// Answers whether the socket has taken all; else the channel has the rest, tracked. Bytes that are followed by more
+    /// may wait for it.
+    @discardableResult
+    func send(_ bytes: ByteBuffer, isFollowed: Bool = false) -> Bool {
+        var rest = bytes
+        if let socket = freeSocket {
+            let taken = rest.withUnsafeReadableBytes { socket.send($0, isFollowed: isFollowed) }
+            rest.moveReaderIndex(forwardBy: taken)
+            if rest.readableBytes == 0 { return true }
+        }
+        guard let context else { return false }
+        let promise = trackedPromise(max(1, rest.readableBytes), context) {}
+        context.write(wrapOutboundOut(.byteBuffer(rest)), promise: promise)
+        if !isFollowed { context.flush() }
+        return false
+    }
+
+    /// Hands a part of an open file to sendfile: a short one at once, a long one in regions through the channel.
+    private func send(_ span: FileSpan) {
+        var offset = Int(span.offset)
+        let end = offset + span.length
+        if span.length <= Self.regionBytes, let socket = freeSocket { offset += socket.send(span.file, offset..<end) }
+        while offset < end {
+            let next = min(end, offset + Self.regionBytes)
+            write(span.file, offset..<next)
+            offset = next
+        }
+        if outgoingBytes > 0 { context?.flush() }
+    }
+
+    /// The handle only borrows the descriptor, which the span's `OpenFile` keeps open until the write is over.
+    private func write(_ file: OpenFile, _ range: Range<Int>) {
         guard let context else { return }
         let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.descriptor)
         let region = FileRegion(fileHandle: handle, readerIndex: range.lowerBound, endIndex: range.upperBound)
@@ -249,6 +254,7 @@ extension ConnectionHandler {
         context.write(wrapOutboundOut(.fileRegion(region)), promise: promise)
     }
 
+    /// Counts a write of the channel as outgoing until the socket has taken it.
     private func trackedPromise(
         _ cost: Int, _ context: ChannelHandlerContext, _ release: @escaping @Sendable () -> Void
     ) -> EventLoopPromise<Void> {
@@ -259,7 +265,7 @@ extension ConnectionHandler {
             release()
             outgoingBytes -= cost
             if case .failure = result { hasWriteFailed = true }
-            machine.writeProgressed(now: now, isWaiting: outgoingBytes > 0)
+            perform(machine.writeProgressed(now: now, isWaiting: outgoingBytes > 0))
             if outgoingBytes <= outgoingThreshold { resumeWriter() }
         }
         return promise
@@ -274,19 +280,9 @@ extension ConnectionHandler {
         }
     }
 
-    /// Returns when the socket has taken most of what was written, or is gone.
-    private func writable() async {
-        guard !hasWriteFailed else { return }
-        machine.writeStarted(now: now)
-        await withCheckedContinuation { continuation in
-            outgoingThreshold = Int.max
-            outgoingContinuation = continuation
-        }
-    }
-
     func resumeWriter() {
         // A connection that ended still owes the writes that have not been called off yet.
-        guard outgoingThreshold == Int.max || outgoingBytes <= outgoingThreshold else { return }
+        guard outgoingBytes <= outgoingThreshold else { return }
         outgoingThreshold = 0
         outgoingContinuation?.resume()
         outgoingContinuation = nil

@@ -23,6 +23,8 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     let channel: any Channel
     let remoteAddress: String
     var machine: ConnectionStateMachine
+    /// `nil` where what is written must pass through the channel.
+    let socket: DirectSocket?
     private let sizer: ReadSizer
     private let isOverLimit: Bool
     var context: ChannelHandlerContext?
@@ -32,15 +34,22 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     private var queued = ConnectionStateMachine.Step.none
     private var isPerforming = false
     // The answer on its way: see ConnectionHandler+Answer.
+    /// Written in this turn of the event loop, and sent at its end: see `LoopState.sendSoon`.
+    var unsent: ByteBuffer?
+    /// What the channel has and the socket has not.
     var outgoingBytes = 0
     var hasWriteFailed = false
     var outgoingThreshold = 0
     var outgoingContinuation: CheckedContinuation<Void, Never>?
 
-    init(door: DoorState, loop: LoopState, channel: any Channel, sizer: ReadSizer, isOverLimit: Bool) {
+    init(
+        door: DoorState, loop: LoopState, channel: any Channel, socket: DirectSocket?, sizer: ReadSizer,
+        isOverLimit: Bool
+    ) {
         self.door = door
         self.loop = loop
         self.channel = channel
+        self.socket = socket
         self.sizer = sizer
         self.isOverLimit = isOverLimit
         remoteAddress = channel.remoteAddress.map(Self.text) ?? "unknown"
@@ -93,11 +102,6 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .inputClosed? = event as? ChannelEvent { perform(machine.inputEnded(now: now)) }
         context.fireUserInboundEventTriggered(event)
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if channel.isWritable, outgoingThreshold == Int.max { resumeWriter() }
-        context.fireChannelWritabilityChanged()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -156,12 +160,12 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         case .deliver(let pull):
             pullContinuation?.resume(returning: pull)
             pullContinuation = nil
-        // An answer may still wait for the end of the turn: see `LoopState.flushSoon`.
         case .linger:
-            context?.flush()
+            sendUnsent()
             context?.close(mode: .output, promise: nil)
         case .close:
-            context?.flush()
+            sendUnsent()
+            if outgoingBytes > 0, !hasWriteFailed { return machine.closeWhenWritten() }
             context?.close(promise: nil)
         }
     }
@@ -236,8 +240,8 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     }
 
     private func writeContinue() {
-        guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(.byteBuffer(Self.continueBytes)), promise: nil)
+        sendUnsent()
+        send(Self.continueBytes)
     }
 
     private static let continueBytes = ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n")
@@ -247,7 +251,8 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     func sweep(now: Int64) {
         let (step, timeout) = machine.sweep(now: now)
         if let timeout { door.metrics.count(timeout) }
-        perform(step)
+        // Whoever has been too slow is not waited for.
+        if case .close = step { context?.close(promise: nil) } else { perform(step) }
     }
 
     func drain() { perform(machine.drain()) }

@@ -67,6 +67,7 @@ struct ConnectionStateMachine: Sendable {
     private var pullWaited: Int64 = 0
     private var pullBytes: Int64 = 0
     private var writeSince: Int64?
+    private var closesWhenWritten = false
 
     init(limits: FrontDoorLimits, now: Int64) {
         self.limits = limits
@@ -221,7 +222,9 @@ struct ConnectionStateMachine: Sendable {
 
     /// Called before an answer's head is written. Answers whether the connection stays open after it.
     mutating func answerStarts(closesConnection: Bool) -> Bool {
-        if closesConnection || isDraining || hasSeenEnd || !requestKeepsAlive { closesAfterAnswer = true }
+        if closesConnection || isDraining || !requestKeepsAlive { closesAfterAnswer = true }
+        // What has come before the end is still answered.
+        if hasSeenEnd && (pending.readableBytes == 0 || !body.hasEnded) { closesAfterAnswer = true }
         if !body.hasEnded {
             // After an answer that did not wait for the body, whether it still comes is the peer's guess.
             if awaitsContinue || isBodyBroken { closesAfterAnswer = true }
@@ -284,7 +287,12 @@ struct ConnectionStateMachine: Sendable {
                     }
                     return .none
                 }
-                return nextHead(now: now)
+                let step = nextHead(now: now)
+                if phase == .head, hasSeenEnd {
+                    phase = .closed
+                    return .close
+                }
+                return step
             }
         }
     }
@@ -298,15 +306,37 @@ struct ConnectionStateMachine: Sendable {
 
     // MARK: Time and shutdown
 
+    /// Bytes of an answer wait for the peer to take them. They may outlast the answer: the last of it is on its way when
+    /// the next request is already wanted.
     mutating func writeStarted(now: Int64) { if writeSince == nil { writeSince = now } }
-    mutating func writeProgressed(now: Int64, isWaiting: Bool) { writeSince = isWaiting ? now : nil }
+
+    mutating func writeProgressed(now: Int64, isWaiting: Bool) -> Step {
+        writeSince = isWaiting ? now : nil
+        guard closesWhenWritten, !isWaiting else { return .none }
+        closesWhenWritten = false
+        return .close
+    }
+
+    /// The connection is to be closed and the peer has not taken all of the last answer yet: `close` comes again then.
+    mutating func closeWhenWritten() { closesWhenWritten = true }
 
     enum Timeout: String, Sendable, CaseIterable { case idle, head, body, write, discard, linger }
 
     /// Looks whether the peer has taken too long.
     mutating func sweep(now: Int64) -> (Step, Timeout?) {
         switch phase {
-        case .closed: return (.none, nil)
+        case .closed:
+            guard closesWhenWritten, let writeSince, now - writeSince >= limits.writeStallTimeout else {
+                return (.none, nil)
+            }
+            closesWhenWritten = false
+            return (.close, .write)
+        case .head where writeSince != nil, .serving where writeSince != nil:
+            if let writeSince, now - writeSince >= limits.writeStallTimeout {
+                phase = .closed
+                return (.close, .write)
+            }
+            return phase == .serving ? sweepBody(now: now) : (.none, nil)
         case .head where pending.readableBytes == 0:
             guard now - since >= limits.idleTimeout else { return (.none, nil) }
             phase = .closed
@@ -314,12 +344,7 @@ struct ConnectionStateMachine: Sendable {
         case .head:
             guard now - since >= limits.headTimeout else { return (.none, nil) }
             return (refuse(.requestTimeout), .head)
-        case .serving:
-            if let writeSince, now - writeSince >= limits.writeStallTimeout {
-                phase = .closed
-                return (.close, .write)
-            }
-            return sweepBody(now: now)
+        case .serving: return sweepBody(now: now)
         case .discarding:
             guard now - since >= limits.discardTimeout else { return (.none, nil) }
             phase = .closed

@@ -1,6 +1,7 @@
 import HTTPExchange
 import NIOCore
 import NIOHTTP1
+import StorageModel
 
 #if canImport(Glibc)
     import Glibc
@@ -274,7 +275,7 @@ private struct HeadReader {
         return true
     }
 
-    private func text(_ bytes: UnsafeRawBufferPointer) -> String? { String(validating: bytes, as: UTF8.self) }
+    private func text(_ bytes: UnsafeRawBufferPointer) -> String? { String(wellFormed: bytes) }
 }
 
 extension Slice where Base == UnsafeRawBufferPointer {

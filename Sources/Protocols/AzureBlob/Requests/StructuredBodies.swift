@@ -61,21 +61,20 @@ final class StructuredBodySource: BodySource {
     }
 
     private func decode() throws(StorageFailure) -> ByteBuffer? {
-        do throws(StructuredMessage.Problem) {
-            return try state.withLock { state throws(StructuredMessage.Problem) in
-                try state.decoder.next(&state.piece)
-            }
-        } catch { throw Self.failure(error) }
+        try state.withLock { state throws(StorageFailure) in
+            do throws(StructuredMessage.Problem) {
+                return try state.decoder.next(&state.piece)
+            } catch { throw Self.failure(error) }
+        }
     }
 
     private func finish() throws(StorageFailure) {
-        let decoded: Int64
-        do throws(StructuredMessage.Problem) {
-            decoded = try state.withLock { state throws(StructuredMessage.Problem) in
+        let decoded = try state.withLock { state throws(StorageFailure) in
+            do throws(StructuredMessage.Problem) {
                 try state.decoder.finish()
                 return state.decoder.decodedLength
-            }
-        } catch { throw Self.failure(error) }
+            } catch { throw Self.failure(error) }
+        }
         guard decoded == contentLength else {
             throw StorageFailure(.invalidInput, detail: "x-ms-structured-content-length is not the content's length.")
         }
