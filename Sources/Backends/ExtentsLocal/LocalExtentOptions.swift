@@ -19,7 +19,7 @@ package struct LocalExtentOptions: Sendable {
     /// Bytes gathered before a job writes them; a body holds two such buffers at most.
     package var writeBufferBytes = 256 << 10
     /// What the buffers of all bodies aim to stay within: they get smaller when there are many.
-    package var writeMemoryBytes = 128 << 20
+    package var writeMemoryBytes = 64 << 20
     /// Bodies under way.
     package var maximumSinks = 4096
     /// Threads that write, read, verify and free.

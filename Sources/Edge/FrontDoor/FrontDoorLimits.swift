@@ -19,7 +19,7 @@ package struct FrontDoorLimits: Sendable {
     /// How much of a body is buffered per connection before the consumer has taken it.
     package var bodyPieceBytes = 256 * 1024
     /// How much of all bodies is buffered; pieces get smaller when many bodies arrive at once.
-    package var bodyBufferBytes = 96 << 20
+    package var bodyBufferBytes = 48 << 20
     /// How much of a body that the service did not want is read and thrown away to keep the connection.
     package var discardedBodyBytes: Int64 = 8 << 20
     /// How much of an outgoing body is handed to the socket ahead of the peer.
