@@ -133,6 +133,13 @@ struct NativeOptions: ~Copyable {
         rocksdb_block_based_options_set_cache_index_and_filter_blocks(tables, 1)
         rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(tables, 1)
         rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(tables, 1)
+        // A table's filter and index in one block each are larger than a shard of the cache: with a million names every
+        // look-up read them from the file again. In parts of a few KiB they stay.
+        rocksdb_block_based_options_set_index_type(
+            tables, Int32(rocksdb_block_based_table_index_type_two_level_index_search))
+        rocksdb_block_based_options_set_partition_filters(tables, 1)
+        rocksdb_block_based_options_set_metadata_block_size(tables, 4 << 10)
+        rocksdb_block_based_options_set_pin_top_level_index_and_filter(tables, 1)
         rocksdb_block_based_options_set_format_version(tables, 5)
         rocksdb_block_based_options_set_block_size(tables, 8 << 10)
         rocksdb_options_set_block_based_table_factory(native, tables)
