@@ -63,7 +63,8 @@ def main() -> int:
     try:
         home.chmod(0o755)
         bench = Bench(home, 1)
-        node = Forebay(home, ("--scrub-rate", "0"))
+        # Of the extents of the start's step only the sizes are kept: they may be more than the disk holds.
+        node = Forebay(home, ("--scrub-rate", "0", "--capacity", "10T"))
         node.start()
         scale = Scale(arguments, home, bench, node)
         for name in arguments.steps.split(","):

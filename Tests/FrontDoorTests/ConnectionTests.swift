@@ -8,7 +8,7 @@ import Testing
 @testable import FrontDoor
 
 /// Real sockets on the loopback interface: one connection's requests and answers.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ConnectionTests {
     @Test func keepsAConnectionForManyRequests() async throws {
         try await withDoor(service: { .text($0.head.uri) }) { fixture in

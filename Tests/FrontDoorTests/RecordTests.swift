@@ -9,7 +9,7 @@ import Testing
 @testable import FrontDoor
 
 /// What is written down about requests.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RecordTests {
     @Test func countsAndAuditsEveryRequest() async throws {
         var template = Array("/tmp/forebay-record-XXXXXX".utf8CString)

@@ -8,7 +8,7 @@ import Testing
 @testable import FrontDoor
 
 /// Bodies on their way in.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RequestBodyTests {
     @Test func bodiesByLengthAndByChunks() async throws {
         try await withDoor(service: { request in

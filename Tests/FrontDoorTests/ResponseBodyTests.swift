@@ -8,7 +8,7 @@ import Testing
 @testable import FrontDoor
 
 /// Bodies on their way out.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ResponseBodyTests {
     private static let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
