@@ -26,7 +26,7 @@ PARTS = {
     "13MetadataRocks": "metadata store", "7Extents": "extent store", "12ExtentsLocal": "extent store",
     "13Observability": "metrics and log", "9Checksums": "checksums", "4Node": "assembly",
 }
-PART = re.compile("|".join(rf"(?<![0-9]){name}(?=[A-Z])" for name in PARTS))
+PART = re.compile("|".join(rf"(?<![0-9]){name}" for name in PARTS))
 CALLS = {
     "sendfile64": "sendfile", "sendto": "send", "read": "read", "epoll_wait": "epoll_wait", "writev": "write",
     "write": "write", "futex": "futex", "setsockopt": "setsockopt", "pread64": "pread", "fdatasync": "fdatasync",

@@ -156,6 +156,55 @@ import Testing
         }
     }
 
+    /// What sendfile has handed to a socket are the pages of the file. A hole must not be punched into them.
+    @Test func bytesOnTheirWayAreNotPunched() async throws {
+        try await withTemporaryDirectory { root in
+            let store = try openStore(root + "/s", smallOptions { $0.lanes = 1 })
+            let bytes = patternBytes(seed: 3, count: 300_000)
+            let neighbour = try await store.store(patternBytes(seed: 1, count: 50_000))
+            let freed = try await store.store(bytes)
+            let kept = try await store.store(patternBytes(seed: 2, count: 50_000))
+            let used = store.usage().usedBytes
+            var sockets: [CInt] = [0, 0]
+            try #require(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &sockets) == 0)
+            defer { for socket in sockets { close(socket) } }
+            var size: CInt = 4 << 20
+            for socket in sockets {
+                setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+            }
+            var sent = 0
+            for extent in freed {
+                for span in try await store.spans(of: extent, range: 0..<extent.length) {
+                    var offset = off_t(span.offset)
+                    sent += sendfile(sockets[0], span.file.descriptor, &offset, span.length)
+                }
+            }
+            let isTemporaryInMemory = store.files.calls.cachedBytes(
+                try store.files.openFile(freed[0].id.group).descriptor, freed[0].start, 4096) == 0
+            try await store.free(freed)
+            if !isTemporaryInMemory {
+                #expect(store.usage().usedBytes == used, "still counted")
+                #expect(await store.finishFreeing())
+            }
+            var received = [UInt8](repeating: 0, count: sent)
+            var filled = 0
+            while filled < sent {
+                let count = received.withUnsafeMutableBytes { memory in
+                    recv(sockets[1], memory.baseAddress! + filled, sent - filled, 0)
+                }
+                try #require(count > 0)
+                filled += count
+            }
+            #expect(received == Array(bytes.prefix(sent)))
+            #expect(sent > 0)
+            #expect(await store.finishFreeing() == false)
+            #expect(store.usage().usedBytes == used - freed.reduce(0) { $0 + SegmentLayout.padded($1.length) })
+            #expect(try await store.bytes(of: neighbour) == patternBytes(seed: 1, count: 50_000))
+            #expect(try await store.bytes(of: kept) == patternBytes(seed: 2, count: 50_000))
+            await store.close()
+        }
+    }
+
     /// Bodies of every length share few sizes of buffers, so that those which wait are of use.
     @Test func buffersHaveFewSizes() {
         let pool = WriteBufferPool(capacity: 256 << 10, budget: 128 << 20)

@@ -24,6 +24,8 @@ struct FileSystemCalls: Sendable {
     var punchHole: @Sendable (_ descriptor: CInt, _ offset: Int64, _ length: Int64) -> CInt
     var startWriteback: @Sendable (_ descriptor: CInt, _ offset: Int64, _ length: Int64) -> CInt
     var dropCached: @Sendable (_ descriptor: CInt, _ offset: Int64, _ length: Int64) -> CInt
+    /// How many bytes of the range the page cache holds.
+    var cachedBytes: @Sendable (_ descriptor: CInt, _ offset: Int64, _ length: Int64) -> Int64
     var truncate: @Sendable (_ descriptor: CInt, _ size: Int64) -> CInt
     var status: @Sendable (_ descriptor: CInt) -> Result<Status, FileError>
     var unlink: @Sendable (_ path: String) -> CInt
@@ -76,6 +78,7 @@ extension FileSystemCalls {
         punchHole: { forebay_punch_hole($0, $1, $2) },
         startWriteback: { forebay_start_writeback($0, $1, $2) },
         dropCached: { -posix_fadvise($0, off_t($1), off_t($2), POSIX_FADV_DONTNEED) },
+        cachedBytes: { forebay_cached_bytes($0, $1, $2) },
         truncate: { answer(ftruncate($0, off_t($1))) },
         status: { descriptor in
             var found = stat()

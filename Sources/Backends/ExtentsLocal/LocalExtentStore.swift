@@ -228,6 +228,15 @@ package final class LocalExtentStore: ExtentStore {
         try await threads.run { () throws(StorageFailure) in try sweeper.free(extents) }
     }
 
+    package func finishFreeing() async -> Bool {
+        guard !isReadOnly, !files.withUnpunched.isEmpty else { return false }
+        // Closed meanwhile: the sweeper of the next start gives back what is left.
+        do throws(StorageFailure) { try gate.enter() } catch { return false }
+        defer { gate.leave() }
+        let sweeper = sweeper
+        do throws(StorageFailure) { return try await threads.run { sweeper.punchLeftovers() } } catch { return true }
+    }
+
     package func closedGroups() async throws(StorageFailure) -> [UInt64] {
         try gate.enter()
         defer { gate.leave() }

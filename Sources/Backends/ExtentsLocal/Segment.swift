@@ -17,6 +17,9 @@ final class Segment: Sendable {
         /// Freed before `keepOnly` was told what lives: its caller may have looked before they were freed.
         var freedBeforeSweep: Set<UInt64> = []
 
+        /// Freed, and still counted, because bytes of it are on their way to a peer.
+        var unpunched: [Range<Int64>] = []
+
         /// Nothing in it is wanted and nothing will come.
         var isDisposable: Bool { !isFilling && !isDeleted && openAreas == 0 && liveBytes == 0 }
     }

@@ -14,6 +14,7 @@ final class SegmentFiles: Sendable {
     /// `nil` when the store is open for reading only.
     private let numbers: SegmentNumbers?
     private let segments: Locked<[UInt64: Segment]>
+    private let unpunched = Locked<Set<UInt64>>([])
     /// Cleared when the file system turns out not to know the call.
     private let canPreallocate: Locked<Bool>
 
@@ -136,6 +137,41 @@ final class SegmentFiles: Sendable {
         try calls.uninterrupted { calls.punchHole(file.descriptor, start, end - start) }
     }
 
+    /// Larger than any folio of the page cache of x86: see `isOnItsWay`.
+    private static let folioBytes: Int64 = 2 << 20
+
+    /// Whether a socket may still hold pages of the range, which nobody reads any more: sendfile hands the socket the pages
+    /// of the cache themselves, and it keeps them until the peer has them, or, on the same machine, has read them. A hole
+    /// punched into a part of a larger folio zeroes that part in place, and so in what is on its way.
+    ///
+    /// Nothing of the range is on its way when the cache lets go of all of it: it keeps what somebody else holds. Drops what
+    /// it can from the cache; beyond the range only if that is not enough.
+    func isOnItsWay(_ file: OpenFile, from start: Int64, to end: Int64) throws(FileError) -> Bool {
+        guard end > start else { return false }
+        // What cannot be dropped, for whatever reason, shows as cached.
+        _ = calls.dropCached(file.descriptor, start, end - start)
+        if try cachedBytes(file, start, end) == 0 { return false }
+        let wideStart = start / Self.folioBytes * Self.folioBytes
+        let wideEnd = (end + Self.folioBytes - 1) / Self.folioBytes * Self.folioBytes
+        _ = calls.dropCached(file.descriptor, wideStart, wideEnd - wideStart)
+        return try cachedBytes(file, start, end) > 0
+    }
+
+    private func cachedBytes(_ file: OpenFile, _ start: Int64, _ end: Int64) throws(FileError) -> Int64 {
+        let cached = calls.cachedBytes(file.descriptor, start, end - start)
+        guard cached >= 0 else { throw FileError(answer: cached) }
+        return cached
+    }
+
+    /// Segments with freed runs that could not be punched yet.
+    func noteUnpunched(_ number: UInt64, _ hasSome: Bool) {
+        unpunched.withLock { numbers in
+            if hasSome { numbers.insert(number) } else { numbers.remove(number) }
+        }
+    }
+
+    var withUnpunched: [UInt64] { unpunched.withLock { $0.sorted() } }
+
     /// Deletes the segment's file when nothing in it is wanted; what it still counted is given back.
     func deleteIfDisposable(_ segment: Segment) throws(StorageFailure) {
         let given: Int64? = try segment.space.withLock { space throws(StorageFailure) in
@@ -154,6 +190,9 @@ final class SegmentFiles: Sendable {
         defer { space.countedBytes = 0 }
         space.isDeleted = true
         space.liveBytes = 0
+        // The pages of a deleted file leave the cache whole: what is on its way stays as it is.
+        space.unpunched = []
+        noteUnpunched(segment.number, false)
         segments.withLock { $0[segment.number] = nil }
         descriptors.remove(segment.number)
         verified.forget(segment: segment.number)

@@ -1,4 +1,5 @@
 import Extents
+import Glibc
 import StorageModel
 
 /// Gives space back: of extents that were freed, and of whatever a crash left without a name. Blocks.
@@ -31,19 +32,60 @@ struct SegmentSweeper: Sendable {
             for extent in extents { files.verified.remove(extent.id) }
             for run in Self.runs(of: extents) {
                 let bytes = run.upperBound - run.lowerBound
-                var punched = true
-                do throws(FileError) { try files.punch(file, from: run.lowerBound, to: run.upperBound) } catch {
-                    guard error.isUnsupported else { throw error.writeFailure("punch", file.label) }
-                    // The space comes back when the whole segment is free.
-                    punched = false
-                }
                 // More than what lives was freed: the count is worth nothing, and a segment is never deleted by it. The
                 // sweeper of the next start counts anew.
                 space.liveBytes = space.liveBytes.flatMap { $0 >= bytes ? $0 - bytes : nil }
-                if punched { release(bytes, &space) }
+                try punch(run, of: segment, file, &space)
             }
             if space.liveBytes == nil { space.freedBeforeSweep.formUnion(extents.map(\.id.position)) }
         }
+    }
+
+    /// Gives a freed run back, or keeps it for later.
+    private func punch(
+        _ run: Range<Int64>, of segment: Segment, _ file: OpenFile, _ space: inout Segment.Space
+    ) throws(StorageFailure) {
+        do throws(FileError) {
+            guard try !files.isOnItsWay(file, from: run.lowerBound, to: run.upperBound) else {
+                space.unpunched.append(run)
+                return files.noteUnpunched(segment.number, true)
+            }
+            try files.punch(file, from: run.lowerBound, to: run.upperBound)
+            release(run.upperBound - run.lowerBound, &space)
+        } catch {
+            // Without holes the space comes back when the whole segment is free.
+            guard error.isUnsupported else { throw error.writeFailure("punch", file.label) }
+        }
+    }
+
+    /// Gives back what was freed while it was on its way.
+    /// - Returns: whether something still is.
+    func punchLeftovers() -> Bool {
+        for number in files.withUnpunched {
+            guard let segment = files.segment(number) else {
+                files.noteUnpunched(number, false)
+                continue
+            }
+            do throws(StorageFailure) {
+                let file = try files.openFile(number)
+                try segment.space.withLock { space throws(StorageFailure) in
+                    let runs = space.unpunched
+                    space.unpunched = []
+                    files.noteUnpunched(number, false)
+                    for (index, run) in runs.enumerated() {
+                        do throws(StorageFailure) { try punch(run, of: segment, file, &space) } catch {
+                            space.unpunched += runs[index...]
+                            files.noteUnpunched(number, true)
+                            throw error
+                        }
+                    }
+                }
+            } catch {
+                // Tried again later: the runs are still there.
+                continue
+            }
+        }
+        return !files.withUnpunched.isEmpty
     }
 
     /// Neighbours become one run, so that they cost one call.
@@ -94,6 +136,7 @@ struct SegmentSweeper: Sendable {
         do throws(FileError) {
             let status = try files.calls.status(file.descriptor).get()
             let end = kept.last?.paddedEnd ?? 0
+            try requireUnsent(file, between: kept, to: status.sizeBytes)
             if status.sizeBytes > end {
                 try files.calls.uninterrupted { files.calls.truncate(file.descriptor, end) }
             }
@@ -107,6 +150,23 @@ struct SegmentSweeper: Sendable {
             space.liveBytes = liveBytes
             space.freedBeforeSweep = []
         } catch { throw error.writeFailure("sweep", file.label) }
+    }
+
+    /// A process that was killed may have left bytes on their way.
+    private func requireUnsent(_ file: OpenFile, between kept: [Extent], to fileEnd: Int64) throws(FileError) {
+        var hasSynced = false
+        var gapStart: Int64 = 0
+        for (start, end) in kept.map({ ($0.start, $0.paddedEnd) }) + [(fileEnd, fileEnd)] {
+            let gap = (from: gapStart, to: start)
+            gapStart = end
+            guard try files.isOnItsWay(file, from: gap.from, to: gap.to) else { continue }
+            if !hasSynced {
+                // What was never synced is in the cache for that reason alone.
+                try files.calls.uninterrupted { files.calls.syncData(file.descriptor) }
+                hasSynced = true
+            }
+            if try files.isOnItsWay(file, from: gap.from, to: gap.to) { throw FileError(code: EBUSY) }
+        }
     }
 
     /// Answers whether the file system knows holes.

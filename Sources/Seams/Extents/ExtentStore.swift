@@ -53,6 +53,10 @@ package protocol ExtentStore: AnyObject, Sendable {
     /// Gives the extents' space back. The caller has made sure that nothing names them and nobody reads them.
     func free(_ extents: [Extent]) async throws(StorageFailure)
 
+    /// Gives back what had to stay when it was freed, because bytes of it were on their way to a peer. To be called again
+    /// after a while when it answers that there is more.
+    func finishFreeing() async -> Bool
+
     /// The groups that existed when the store was opened: nothing is appended to them any more.
     func closedGroups() async throws(StorageFailure) -> [UInt64]
 

@@ -7,7 +7,7 @@ package import StorageModel
 /// extents is given back after the commit that forgets them; a crash in between leaves them to the sweeper.
 extension Namespace {
     /// Works through the trash once; ends early when its task is cancelled.
-    /// - Returns: whether something had to stay because somebody still reads it.
+    /// - Returns: whether something had to stay because somebody still reads it, or a peer is still being sent it.
     @discardableResult
     package func reapTrash() async throws(StorageFailure) -> Bool {
         var position = Keys.all(.trash).lower
@@ -24,12 +24,13 @@ extension Namespace {
                 }
                 return entries
             }
-            guard let last = batch.last else { return leftSomething }
+            guard let last = batch.last else { break }
             position = last.key + [0]
             // Whoever could have found these contents by name holds them after this.
             await readers.lookupsHaveEnded()
             if try await reap(batch) { leftSomething = true }
         }
+        if await extents.finishFreeing() { leftSomething = true }
         return leftSomething
     }
 

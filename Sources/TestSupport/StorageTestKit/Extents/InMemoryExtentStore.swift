@@ -113,6 +113,8 @@ package final class InMemoryExtentStore: ExtentStore {
         }
     }
 
+    package func finishFreeing() async -> Bool { false }
+
     package func closedGroups() async throws(StorageFailure) -> [UInt64] {
         try access { state throws(StorageFailure) in state.closedGroups.sorted() }
     }

@@ -225,6 +225,8 @@ final class SimulatedExtentStore: ExtentStore {
         }
     }
 
+    func finishFreeing() async -> Bool { false }
+
     func keepOnly(_ live: [Extent], inGroup number: UInt64) async throws(StorageFailure) -> Int64 {
         try await life.call("keepOnly", before: [.unavailable], after: [.unavailable]) {
             () async throws(StorageFailure) -> Int64 in
