@@ -179,8 +179,9 @@ import Testing
                     sent += sendfile(sockets[0], span.file.descriptor, &offset, span.length)
                 }
             }
-            let isTemporaryInMemory = store.files.calls.cachedBytes(
-                try store.files.openFile(freed[0].id.group).descriptor, freed[0].start, 4096) == 0
+            let isTemporaryInMemory =
+                store.files.calls.cachedBytes(
+                    try store.files.openFile(freed[0].id.group).descriptor, freed[0].start, 4096) == 0
             try await store.free(freed)
             if !isTemporaryInMemory {
                 #expect(store.usage().usedBytes == used, "still counted")
