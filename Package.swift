@@ -20,6 +20,12 @@ extension Target.Dependency {
     static let logging: Self = .product(name: "Logging", package: "swift-log")
     static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
     static let lifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let nioTLS: Self = .product(name: "NIOTLS", package: "swift-nio")
+    static let jwt: Self = .product(name: "JWTKit", package: "jwt-kit")
+    static let x509: Self = .product(name: "X509", package: "swift-certificates")
+    static let asn1: Self = .product(name: "SwiftASN1", package: "swift-asn1")
+    static let httpClient: Self = .product(name: "AsyncHTTPClient", package: "async-http-client")
     static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
 
@@ -39,14 +45,19 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // Model: words and pure codecs. Imports nothing of ours below it.
-        module("StorageModel", in: "Model", [.nioCore]),
+        module("StorageModel", in: "Model", [.nioCore, .crypto]),
         module("AzureWire", in: "Model", ["StorageModel", .nioCore, .crypto]),
 
         // Support: what every layer above may lean on.
@@ -58,17 +69,25 @@ let package = Package(
         module("Observability", in: "Support", ["StorageModel", .logging]),
         module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
 
+        module("Certificates", in: "Support", ["StorageModel", .x509, .asn1, .crypto]),
+
         // Seams: what the core asks of a backend.
         module("Metadata", in: "Seams", ["StorageModel"]),
         module("Extents", in: "Seams", ["StorageModel", .nioCore]),
+        module("WebDocuments", in: "Seams", ["StorageModel"]),
 
         // Backends: one implementation of one seam each.
         .systemLibrary(name: "CRocksDB", path: "Sources/Backends/CRocksDB"),
         module("MetadataRocks", in: "Backends", ["CRocksDB", "Metadata", "StorageModel"]),
         module("ExtentsLocal", in: "Backends", ["CFileSystem", "Extents", "Checksums", "StorageModel", .nioCore]),
 
+        module(
+            "WebDocumentsHTTP", in: "Backends", ["WebDocuments", "StorageModel", .httpClient, .nioCore, .nioSSL]),
+
         // Core: every rule, once.
-        module("Access", in: "Core", ["StorageModel"]),
+        module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
+        module("Tokens", in: "Core", ["StorageModel", "WebDocuments", .jwt, .crypto, .logging]),
+        module("Admission", in: "Core", ["StorageModel"]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
@@ -77,23 +96,28 @@ let package = Package(
         module(
             "AzureBlob", in: "Protocols",
             [
-                "StorageModel", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "Observability",
-                .nioCore, .nioHTTP1, .crypto, .logging,
+                "StorageModel", "AzureWire", "HTTPExchange", "Access", "Tokens", "Admission", "Namespace", "Checksums",
+                "Observability", .nioCore, .nioHTTP1, .crypto, .logging,
             ]),
-        module("Admin", in: "Protocols", ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioHTTP1]),
+        module(
+            "Admin", in: "Protocols",
+            ["StorageModel", "HTTPExchange", "Observability", "Access", .nioCore, .nioHTTP1]),
 
         // Edge: sockets.
         module(
             "FrontDoor", in: "Edge",
-            ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .logging]),
+            [
+                "StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .nioTLS,
+                .logging,
+            ]),
 
         // Assembly: configuration to a running node. The only place that knows a backend.
         module(
             "Node", in: "Assembly",
             [
                 "StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
-                "ExtentsLocal", "Access", "Namespace", "AzureBlob", "Admin", "FrontDoor",
-                .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
+                "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates", "Namespace", "AzureBlob",
+                "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
             ]),
         .executableTarget(
             name: "forebay",

@@ -16,7 +16,7 @@ private final class NoBody: RequestBody {
 private func request(_ method: HTTPMethod, _ uri: String) -> HTTPRequest {
     HTTPRequest(
         id: "id", head: HTTPRequestHead(version: .http1_1, method: method, uri: uri),
-        receivedAt: Timestamp(seconds: 0), remoteAddress: "127.0.0.1:1", isTLS: false, body: NoBody())
+        receivedAt: Timestamp(seconds: 0), peer: Peer(address: "127.0.0.1:1", ip: nil), body: NoBody())
 }
 
 private func text(_ response: HTTPResponse) -> String {

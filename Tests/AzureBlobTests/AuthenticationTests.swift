@@ -14,7 +14,7 @@ import Testing
         let fixture = try await Fixture.withContainer()
         let reply = await fixture.send(.GET, Self.list, signing: signing)
         #expect(reply.status == 200)
-        #expect(reply.audit.authenticationType == "AccountKey")
+        #expect(reply.audit.requester?.authenticationType == "AccountKey")
     }
 
     @Test func hostStyleAndPathStyleSeeTheSame() async throws {
@@ -134,7 +134,7 @@ import Testing
             #expect(reply.status == blob, "\(method) \(path)")
             if reply.status == 200 {
                 #expect(reply.audit.statusText == "AnonymousSuccess")
-                #expect(reply.audit.authenticationType == "Anonymous")
+                #expect(reply.audit.requester?.authenticationType == "Anonymous")
             }
         }
         #expect(await fixture.send(.HEAD, "/box?restype=container", signing: .none, via: .open).status == container)

@@ -30,8 +30,10 @@ final class Fixture: Sendable {
         let accounts = AccountDirectory([
             Account(name: try AccountName(validating: Self.account), keys: [Self.key, Self.secondKey]),
             Account(
-                name: try AccountName(validating: Self.publicAccount), keys: [Self.key], allowsPublicAccess: true),
-            Account(name: try AccountName(validating: "keyless"), keys: [Self.key], allowsSharedKey: false),
+                name: try AccountName(validating: Self.publicAccount), keys: [Self.key],
+                switches: AccountSwitches(allowsPublicAccess: true)),
+            Account(name: try AccountName(validating: "keyless"), keys: [Self.key],
+                switches: AccountSwitches(allowsSharedKey: false)),
         ])
         var configuration = AzureBlobService.Configuration(
             domainSuffixes: ["blob.test"], world: core.world.world)
@@ -103,7 +105,7 @@ final class Fixture: Sendable {
         let head = HTTPRequestHead(version: .http1_1, method: method, uri: uri, headers: fields)
         return HTTPRequest(
             id: "11111111-2222-4333-8444-555555555555", head: head, receivedAt: world.now,
-            remoteAddress: "10.0.0.1:5000", isTLS: false, body: source)
+            peer: Peer(address: "10.0.0.1:5000", ip: IPAddress("10.0.0.1")), body: source)
     }
 
     func sign(

@@ -37,7 +37,7 @@ import Testing
         Row(method: .GET, resource: .service, query: "restype=service&comp=stats", expected: "service getStats"),
         Row(
             method: .POST, resource: .service, query: "restype=service&comp=userdelegationkey",
-            expected: "unsupported userDelegationKey"),
+            expected: "service getUserDelegationKey"),
         Row(
             method: .DELETE, resource: .service, query: "restype=service&comp=properties",
             expected: "UnsupportedHttpVerb"),

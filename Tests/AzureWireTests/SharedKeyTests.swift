@@ -1,4 +1,5 @@
 import AzureWire
+import StorageModel
 import Testing
 
 /// The well-known key of Azure's storage emulator.
@@ -211,10 +212,10 @@ let developmentKey = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4
     }
 
     @Test func comparison() {
-        #expect(SharedKey.isEqual([1, 2], [1, 2]))
-        #expect(!SharedKey.isEqual([1, 2], [1, 3]))
-        #expect(!SharedKey.isEqual([1, 2], [1, 2, 3]))
-        #expect(SharedKey.isEqual([], []))
+        #expect(ConstantTime.isEqual([1, 2], [1, 2]))
+        #expect(!ConstantTime.isEqual([1, 2], [1, 3]))
+        #expect(!ConstantTime.isEqual([1, 2], [1, 2, 3]))
+        #expect(ConstantTime.isEqual([], []))
     }
 
     @Test func keysDoNotPrint() throws {

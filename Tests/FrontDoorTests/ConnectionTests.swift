@@ -181,7 +181,7 @@ struct ConnectionTests {
     }
 
     @Test func givesEveryRequestAnIDOfItsOwn() async throws {
-        try await withDoor(service: { .text($0.id + " " + $0.remoteAddress) }) { fixture in
+        try await withDoor(service: { .text($0.id + " " + $0.peer.address) }) { fixture in
             let client = try await fixture.connect()
             var ids: Set<String> = []
             for _ in 0..<200 {

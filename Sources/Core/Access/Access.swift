@@ -1,57 +1,6 @@
 package import StorageModel
 
-/// An account as the node knows it: its name, its two keys and its switches.
-package struct Account: Sendable {
-    package var name: AccountName
-    /// One or two keys, decoded. Either signs.
-    package var keys: [[UInt8]]
-    package var allowsSharedKey: Bool
-    package var allowsPublicAccess: Bool
-
-    package init(name: AccountName, keys: [[UInt8]], allowsSharedKey: Bool = true, allowsPublicAccess: Bool = false) {
-        self.name = name
-        self.keys = keys
-        self.allowsSharedKey = allowsSharedKey
-        self.allowsPublicAccess = allowsPublicAccess
-    }
-}
-
-/// The accounts of this node.
-package final class AccountDirectory: Sendable {
-    private let accounts: [AccountName: Account]
-
-    package init(_ accounts: [Account]) {
-        self.accounts = Dictionary(accounts.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    }
-
-    package subscript(name: AccountName) -> Account? { accounts[name] }
-    package var names: [AccountName] { accounts.keys.sorted() }
-}
-
-/// Who asks, after authentication.
-package enum Principal: Sendable, Hashable {
-    /// The holder of key 1 or 2 of the account.
-    case accountKey(AccountName, number: Int)
-    case anonymous
-}
-
-/// What is asked for, coarse enough for every protocol. Finer permissions join with SAS and roles.
-package enum Action: Sendable, Hashable {
-    /// A blob's bytes, properties, metadata or committed block list.
-    case readBlob
-    /// A container's properties and listing.
-    case readContainer
-    /// Everything else.
-    case manage
-}
-
-/// Leave to do one action on one account, container or blob.
-package struct Grant: Sendable, Hashable {
-    package let principal: Principal
-    package let action: Action
-}
-
-/// The one decision function. Default is refusal.
+/// The one decision function, for every protocol. Default is refusal.
 package enum Access {
     package enum Refusal: Error, Hashable, Sendable {
         /// The credential is for another account.
@@ -60,24 +9,77 @@ package enum Access {
         case credentialRequired
         /// No credential, and this account permits no public access at all.
         case publicAccessDisabled
+        /// The credential is of a kind that never allows this.
+        case notPossible
+        /// The signature is not for this kind of resource.
+        case resourceTypeMismatch
+        /// The credential is of the right kind and does not allow this.
+        case permissionMissing
     }
 
     /// - Parameter publicAccess: the level of the container in question; `nil` when private, absent or not applicable.
     package static func decide(
-        _ principal: Principal, _ action: Action, account: Account, publicAccess: PublicAccess?
+        _ principal: Principal, _ request: AccessRequest, account: Account, publicAccess: PublicAccess? = nil
     ) throws(Refusal) -> Grant {
         switch principal {
         case .accountKey(let name, _):
             guard name == account.name else { throw .wrongAccount }
-            return Grant(principal: principal, action: action)
+            return Grant(principal: principal, createsOnly: false, assignments: [])
+        case .identity(let identity):
+            let used = try assignments(of: identity, request, account)
+            return Grant(principal: principal, createsOnly: false, assignments: used)
+        case .delegated(let delegation):
+            return try decide(principal, delegation, request, account)
         case .anonymous:
-            guard account.allowsPublicAccess else { throw .publicAccessDisabled }
-            switch (action, publicAccess) {
-            case (.readBlob, .blob?), (.readBlob, .container?), (.readContainer, .container?):
-                return Grant(principal: principal, action: action)
-            default:
-                throw .credentialRequired
+            guard account.switches.allowsPublicAccess else { throw .publicAccessDisabled }
+            switch (request.publicLevel, publicAccess) {
+            case (.blob?, .blob?), (.blob?, .container?), (.container?, .container?):
+                return Grant(principal: principal, createsOnly: false, assignments: [])
+            default: throw .credentialRequired
             }
+        }
+    }
+
+    private static func assignments(
+        of identity: Identity, _ request: AccessRequest, _ account: Account
+    ) throws(Refusal) -> [RoleAssignment] {
+        guard
+            let used = account.roles.assignments(
+                allowing: request.permissions, on: request.resource, to: identity)
+        else { throw .permissionMissing }
+        return used
+    }
+
+    private static func decide(
+        _ principal: Principal, _ delegation: Delegation, _ request: AccessRequest, _ account: Account
+    ) throws(Refusal) -> Grant {
+        guard delegation.account == account.name else { throw .wrongAccount }
+        let need = request.delegated
+        guard !need.oneOf.isEmpty else { throw .notPossible }
+        try check(delegation.reach, need, request.resource)
+        let usable = delegation.permissions.intersection(need.oneOf)
+        guard !usable.isEmpty, delegation.permissions.isSuperset(of: need.allOf) else { throw .permissionMissing }
+        var used: [RoleAssignment] = []
+        if case .identity(let identity) = delegation.signer { used = try assignments(of: identity, request, account) }
+        return Grant(principal: principal, createsOnly: usable.isSubset(of: need.onlyForNew), assignments: used)
+    }
+
+    /// What a signature is about was checked with the signature; this is what it may be used for.
+    private static func check(
+        _ reach: Delegation.Reach, _ need: DelegatedNeed, _ resource: Resource
+    ) throws(Refusal) {
+        switch reach {
+        case .account(let types):
+            guard !types.isDisjoint(with: need.resourceTypes) else { throw .resourceTypeMismatch }
+        case .container(let name):
+            guard need.serviceSignatures != .never else { throw .notPossible }
+            switch resource {
+            case .account: throw .notPossible
+            case .container(let asked), .blob(let asked, _), .names(let asked, _):
+                guard asked == name else { throw .notPossible }
+            }
+        case .blob(let container, let name):
+            guard need.serviceSignatures == .any, resource == .blob(container, name) else { throw .notPossible }
         }
     }
 }

@@ -35,9 +35,9 @@ extension DoorState {
         guard audit.isEnabled else { return }
         var record = AuditRecord(
             timeGenerated: exchange.receivedAt, operationName: facts.operationName, category: facts.category.rawValue,
-            statusCode: Int(response.status.code), statusText: facts.statusText, callerAddress: handler.remoteAddress,
-            correlationID: exchange.id, uri: uri(exchange, facts), protocolName: "HTTP")
-        record.authenticationType = facts.authenticationType
+            statusCode: Int(response.status.code), statusText: facts.statusText, callerAddress: handler.peer.address,
+            correlationID: exchange.id, uri: uri(exchange, facts), protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
+        record.authenticationType = facts.requester?.authenticationType
         record.clientRequestID = facts.clientRequestID
         record.operationVersion = facts.serviceVersion
         record.accountName = facts.accountName

@@ -35,7 +35,7 @@ package final class AzureBlobService: HTTPService {
         self.configuration = configuration
         self.logger = logger
         addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
-        authenticator = Authenticator(accounts: accounts, tenant: configuration.tenant, world: configuration.world)
+        authenticator = Authenticator(tenant: configuration.tenant, world: configuration.world)
     }
 
     package func respond(to request: HTTPRequest) async -> HTTPResponse {
@@ -116,6 +116,7 @@ struct Trace: Sendable {
     var account: Account?
     var operation: Operation?
     var principal: Principal?
+    var grant: Grant?
     var errorCode: String?
     var cause: String?
 }

@@ -20,6 +20,7 @@ extension AzureBlobService {
         case .setProperties: try await setServiceProperties(call)
         case .getStats: try getServiceStats(call)
         case .getAccountInformation: accountInformation()
+        case .getUserDelegationKey: try await getUserDelegationKey(call)
         case .findBlobsByTags: try await findBlobs(call, in: nil)
         case .submitBatch: try await submitBatch(call, container: nil)
         }

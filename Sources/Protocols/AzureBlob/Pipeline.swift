@@ -33,17 +33,17 @@ extension AzureBlobService {
             isVersionGiven: givenVersion != nil || batch != nil)
         trace.principal = principal
         let operation = try routed.get()
-        let grant = try await authorize(principal, operation, account: account, version: trace.version)
-        if principal == .anonymous, Self.asksBeyondPublic(operation, headers, query) {
-            throw authenticator.refusal(.credentialRequired, operation, version: trace.version)
+        guard let asked = operation.request(NeedHints(operation, headers, query)) else {
+            throw try refusalOfUnsupported(operation, principal, version: trace.version)
         }
+        let grant = try await authorize(principal, asked, account: account, version: trace.version)
+        trace.grant = grant
         try batch?.check(operation, account: account)
 
         if target.isSecondary, operation.category != .read {
             throw AzureError(
                 .insufficientAccountPermissions, message: "Write operations are not allowed on the secondary endpoint.")
         }
-        if case .unsupported(let feature) = operation { throw AzureError(feature) }
         try RefusedHeaders.check(headers)
         let call = Call(
             request: request, headers: headers, query: query, version: trace.version, target: target, account: account,
@@ -86,43 +86,33 @@ extension AzureBlobService {
 
     /// Anonymous callers cost one more read: whether the container is public.
     private func authorize(
-        _ principal: Principal, _ operation: Operation, account: Account, version: ServiceVersion
+        _ principal: Principal, _ asked: AccessRequest, account: Account, version: ServiceVersion
     ) async throws -> Grant {
         var publicAccess: PublicAccess?
-        if principal == .anonymous, account.allowsPublicAccess, operation.action != .manage {
-            publicAccess = try await self.publicAccess(of: operation, account: account)
+        if principal == .anonymous, account.switches.allowsPublicAccess, asked.publicLevel != nil {
+            switch asked.resource {
+            case .account: break
+            case .container(let name), .blob(let name, _), .names(let name, _):
+                publicAccess = try await self.publicAccess(
+                    of: ContainerAddress(account: account.name, container: name))
+            }
         }
         do throws(Access.Refusal) {
-            return try Access.decide(principal, operation.action, account: account, publicAccess: publicAccess)
+            return try Access.decide(principal, asked, account: account, publicAccess: publicAccess)
         } catch {
-            throw authenticator.refusal(error, operation, version: version)
+            throw authenticator.refusal(error, isReadable: asked.publicLevel != nil, version: version)
         }
     }
 
-    /// Public access shows committed content, properties and names: no tags, not through a condition either, and nothing
-    /// that is uncommitted.
-    private static func asksBeyondPublic(_ operation: Operation, _ headers: RequestHeaders, _ query: QueryString)
-        -> Bool
-    {
-        if headers.has("x-ms-if-tags") { return true }
-        switch operation {
-        case .container(_, .listBlobs):
-            let include = (query["include"] ?? "").lowercased().split(separator: ",")
-            return include.contains("tags") || include.contains("uncommittedblobs")
-        case .blob(_, _, .getBlockList):
-            return (query["blocklisttype"] ?? "committed").lowercased() != "committed"
-        default: return false
+    /// Out of scope, which only those are told who have a credential.
+    private func refusalOfUnsupported(
+        _ operation: Operation, _ principal: Principal, version: ServiceVersion
+    ) throws -> AzureError {
+        if principal == .anonymous {
+            return authenticator.refusal(.credentialRequired, isReadable: false, version: version)
         }
-    }
-
-    private func publicAccess(
-        of operation: Operation, account: Account
-    ) async throws(StorageFailure) -> PublicAccess? {
-        switch operation {
-        case .container(let name, _), .blob(let name, _, _):
-            return try await publicAccess(of: ContainerAddress(account: account.name, container: name))
-        case .preflight, .service, .unsupported: return nil
-        }
+        guard case .unsupported(let feature) = operation else { return AzureError(.internalError) }
+        return AzureError(feature)
     }
 
     /// Private when the container does not exist: strangers are not told.
@@ -141,8 +131,6 @@ extension AzureError {
     init(_ feature: UnsupportedFeature) {
         switch feature {
         case .hierarchicalNamespace: self.init(.hierarchicalNamespaceNotEnabled)
-        case .userDelegationKey:
-            self.init(.authenticationFailed, message: "User delegation keys are given to bearer tokens alone.")
         case .snapshot: self = .notImplemented("Blob snapshots")
         case .undelete: self = .notImplemented("Soft delete")
         case .query: self = .notImplemented("Querying blob contents")

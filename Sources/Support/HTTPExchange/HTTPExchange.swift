@@ -8,20 +8,16 @@ package struct HTTPRequest: Sendable {
     package var id: String
     package var head: HTTPRequestHead
     package var receivedAt: Timestamp
-    /// The peer's address as `ip:port`.
-    package var remoteAddress: String
-    package var isTLS: Bool
+    package var peer: Peer
     package var body: any RequestBody
 
     package init(
-        id: String, head: HTTPRequestHead, receivedAt: Timestamp, remoteAddress: String, isTLS: Bool,
-        body: any RequestBody
+        id: String, head: HTTPRequestHead, receivedAt: Timestamp, peer: Peer, body: any RequestBody
     ) {
         self.id = id
         self.head = head
         self.receivedAt = receivedAt
-        self.remoteAddress = remoteAddress
-        self.isTLS = isTLS
+        self.peer = peer
         self.body = body
     }
 }
@@ -60,6 +56,8 @@ package struct HTTPResponse: Sendable {
     package var audit: AuditFacts
     /// The connection cannot be used again after this answer.
     package var closesConnection: Bool
+    /// Told when the answer is out, or has failed: ends what the request was admitted to.
+    package var ticket: (any RequestTicket)?
 
     package init(
         status: HTTPResponseStatus, headers: HTTPHeaders = [:], body: ResponseBody = .empty,
@@ -90,8 +88,8 @@ package struct AuditFacts: Sendable {
     package var category: Category = .read
     /// `Success`, `AnonymousSuccess` or the error code.
     package var statusText: String = "Success"
-    /// `AccountKey`, `Anonymous`, … as in StorageBlobLogs.
-    package var authenticationType: String?
+    /// Who asked and why it was granted; `nil` when the request did not get that far.
+    package var requester: RequesterFacts?
     package var accountName: String?
     package var serviceVersion: String?
     package var clientRequestID: String?
@@ -106,6 +104,12 @@ package struct AuditFacts: Sendable {
         case read = "StorageRead", write = "StorageWrite", delete = "StorageDelete"
     }
     package init() {}
+}
+
+/// What a request holds from the moment it was admitted to the end of its answer.
+package protocol RequestTicket: AnyObject, Sendable {
+    /// Called exactly once, with the bytes of the two bodies.
+    func end(requestBytes: Int64, responseBytes: Int64)
 }
 
 /// Why the front door itself turns a request away.

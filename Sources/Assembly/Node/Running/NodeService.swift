@@ -20,6 +20,7 @@ package final class NodeService: Service {
     private let onReady: @Sendable (_ blob: String, _ admin: String) -> Void
     private let state = Locked(NodeState.starting)
     private let health: StoreHealth
+    private let accounts: AccountDirectory
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
@@ -30,6 +31,7 @@ package final class NodeService: Service {
         self.logger = logger
         self.onReady = onReady
         health = StoreHealth(logger: logger)
+        accounts = AccountDirectory(configuration.accounts)
     }
 
     package func run() async throws {
@@ -70,7 +72,6 @@ package final class NodeService: Service {
         try await namespace.pairWithExtentStore(
             id: stores.extentStoreID, isEmpty: stores.extents.usage().usedBytes == 0)
         StoreMetrics.register(stores, health: health, in: metrics)
-        let accounts = AccountDirectory(configuration.accounts)
         let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
         let service = AzureBlobService(
             namespace: namespace, accounts: accounts, configuration: blob, logger: logger)
@@ -132,8 +133,7 @@ package final class NodeService: Service {
         var namespace = Namespace.Configuration()
         namespace.servesArchived = configuration.servesArchived
         namespace.rehydrationSeconds = Int64(configuration.rehydrationSeconds)
-        let open = Set(configuration.accounts.filter(\.allowsPublicAccess).map(\.name))
-        namespace.allowsPublicAccess = { open.contains($0) }
+        namespace.allowsPublicAccess = { [accounts] in accounts[$0]?.switches.allowsPublicAccess ?? false }
         return namespace
     }
 

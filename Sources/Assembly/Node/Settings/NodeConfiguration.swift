@@ -118,7 +118,8 @@ package struct NodeConfiguration: Sendable {
         guard keys.count == parts.count - 1, keys.allSatisfy({ $0.count >= 16 }) else {
             throw SettingError("a key of account \(name) is not Base64 of at least 16 bytes")
         }
-        return Account(name: name, keys: keys, allowsPublicAccess: allowsPublicAccess)
+        return Account(
+            name: name, keys: keys, switches: AccountSwitches(allowsPublicAccess: allowsPublicAccess))
     }
 }
 

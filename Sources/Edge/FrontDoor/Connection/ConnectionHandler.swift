@@ -21,7 +21,7 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     let door: DoorState
     let loop: LoopState
     let channel: any Channel
-    let remoteAddress: String
+    let peer: Peer
     var machine: ConnectionStateMachine
     /// `nil` where what is written must pass through the channel.
     let socket: DirectSocket?
@@ -52,7 +52,9 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         self.socket = socket
         self.sizer = sizer
         self.isOverLimit = isOverLimit
-        remoteAddress = channel.remoteAddress.map(Self.text) ?? "unknown"
+        peer = Peer(
+            address: channel.remoteAddress.map(Self.text) ?? "unknown",
+            ip: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) })
         machine = ConnectionStateMachine(limits: door.limits, now: door.world.monotonicNanoseconds())
     }
 
@@ -115,7 +117,7 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        door.logger.debug("connection failed", metadata: [LogKey.peer: "\(remoteAddress)", LogKey.error: "\(error)"])
+        door.logger.debug("connection failed", metadata: [LogKey.peer: "\(peer.address)", LogKey.error: "\(error)"])
         context.close(promise: nil)
     }
 
@@ -193,8 +195,7 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         }
         current = exchange
         let request = HTTPRequest(
-            id: exchange.id, head: parsed.head, receivedAt: exchange.receivedAt, remoteAddress: remoteAddress,
-            isTLS: false, body: exchange)
+            id: exchange.id, head: parsed.head, receivedAt: exchange.receivedAt, peer: peer, body: exchange)
         // The one place where a request's task begins; it ends in `finish`, and shutdown waits for that.
         Task.immediate(executorPreference: loop.executor) { [self] in
             let response = await door.service.respond(to: request)

@@ -22,17 +22,13 @@ extension AzureBlobService {
         audit.clientRequestID = clientRequestID
         audit.etag = response.headers.first(name: "ETag")
         audit.cause = trace.cause
-        switch trace.principal {
-        case .accountKey?: audit.authenticationType = "AccountKey"
-        case .anonymous?: audit.authenticationType = "Anonymous"
-        case nil: break
-        }
+        audit.requester = trace.principal.map { RequesterFacts($0, trace.grant) }
         audit.statusText =
             trace.errorCode
             ?? (trace.principal == .anonymous && trace.operation != .preflight ? "AnonymousSuccess" : "Success")
         audit.objectKey = Self.objectKey(trace)
         audit.redactedURI =
-            (request.isTLS ? "https://" : "http://") + (headers["Host"] ?? "") + Redaction.uri(request.head.uri)
+            (request.peer.isTLS ? "https://" : "http://") + (headers["Host"] ?? "") + Redaction.uri(request.head.uri)
         response.audit = audit
     }
 

@@ -10,15 +10,11 @@ struct Authenticator: Sendable {
     /// How far a request's date may be from ours, in either direction.
     static let allowedSkewSeconds: Int64 = 15 * 60
 
-    private let keys: [AccountName: [AccountKey]]
     private let world: World
     /// `WWW-Authenticate` of a 401. The parts hold no blanks: clients split at them.
     let challenge: String
 
-    init(accounts: AccountDirectory, tenant: String, world: World) {
-        var keys: [AccountName: [AccountKey]] = [:]
-        for name in accounts.names { keys[name] = accounts[name]?.keys.map { AccountKey(bytes: $0) } }
-        self.keys = keys
+    init(tenant: String, world: World) {
         self.world = world
         challenge =
             "Bearer authorization_uri=https://login.microsoftonline.com/\(tenant)/oauth2/authorize "
@@ -49,7 +45,7 @@ struct Authenticator: Sendable {
                 .invalidAuthenticationInfo, status: 401, message: "Bearer tokens are not supported by this endpoint.",
                 headers: [.init("WWW-Authenticate", challenge)])
         case .sharedKey(let scheme, let name, let signature):
-            guard account.allowsSharedKey else { throw AzureError(.keyBasedAuthenticationNotPermitted) }
+            guard account.switches.allowsSharedKey else { throw AzureError(.keyBasedAuthenticationNotPermitted) }
             guard name == account.name.value else {
                 throw .authenticationFailed(
                     detail: "The account in the Authorization header is not the one in the URL.")
@@ -73,8 +69,8 @@ struct Authenticator: Sendable {
         var stringToSign = ""
         for version in versions {
             signed.version = version
-            switch SharedKey.verify(signed, scheme: scheme, signature: signature, keys: keys[account.name] ?? []) {
-            case .valid(let key): return .accountKey(account.name, number: key + 1)
+            switch SharedKey.verify(signed, scheme: scheme, signature: signature, keys: account.keys.map(\.mac)) {
+            case .valid(let key): return .accountKey(account.name, number: account.keys[key].number)
             case .duplicateHeader(let name): throw .invalidHeaderValue(name, "given more than once")
             case .invalid(let text): stringToSign = text
             }
@@ -95,10 +91,14 @@ struct Authenticator: Sendable {
     }
 
     /// No credential, or not a sufficient one, for something that is not public.
-    func refusal(_ refusal: Access.Refusal, _ operation: Operation, version: ServiceVersion) -> AzureError {
+    /// - Parameter isReadable: public access could have opened it.
+    func refusal(_ refusal: Access.Refusal, isReadable: Bool, version: ServiceVersion) -> AzureError {
         switch refusal {
+        case .notPossible: return AzureError(.authorizationFailure)
+        case .resourceTypeMismatch: return AzureError(.authorizationResourceTypeMismatch)
+        case .permissionMissing: return AzureError(.authorizationPermissionMismatch)
         case .wrongAccount: return .authenticationFailed(detail: "The credential belongs to another account.")
-        case .publicAccessDisabled where operation.action != .manage: return AzureError(.publicAccessNotPermitted)
+        case .publicAccessDisabled where isReadable: return AzureError(.publicAccessNotPermitted)
         case .publicAccessDisabled, .credentialRequired:
             guard version >= .bearerChallenge else { return AzureError(.resourceNotFound) }
             return AzureError(.noAuthenticationInformation, headers: [.init("WWW-Authenticate", challenge)])

@@ -64,7 +64,7 @@ extension AzureBlobService {
             headers: headers)
         return HTTPRequest(
             id: configuration.world.uuid(), head: head, receivedAt: call.request.receivedAt,
-            remoteAddress: call.request.remoteAddress, isTLS: call.request.isTLS, body: EmptyBody())
+            peer: call.request.peer, body: EmptyBody())
     }
 
     /// In the order of the requests.

@@ -27,7 +27,7 @@ struct Call: Sendable {
 
     /// The `ServiceEndpoint` of listings.
     var serviceEndpoint: String {
-        let scheme = request.isTLS ? "https" : "http"
+        let scheme = request.peer.isTLS ? "https" : "http"
         let host = headers["host"] ?? "localhost"
         return switch target.style {
         case .host: "\(scheme)://\(host)/"

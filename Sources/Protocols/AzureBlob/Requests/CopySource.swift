@@ -60,7 +60,7 @@ extension AzureBlobService {
         let container = source.blob.container
         if container.account != call.account.name {
             var publicAccess: PublicAccess?
-            if let account = accounts[container.account], account.allowsPublicAccess {
+            if let account = accounts[container.account], account.switches.allowsPublicAccess {
                 publicAccess = try await self.publicAccess(of: container)
             }
             guard publicAccess != nil else {

@@ -15,6 +15,7 @@ package enum ServiceOperation: Hashable, Sendable, CaseIterable {
     case getProperties, setProperties
     case getStats
     case getAccountInformation
+    case getUserDelegationKey
     case findBlobsByTags
     case submitBatch
 }
@@ -55,7 +56,6 @@ package enum UnsupportedFeature: Hashable, Sendable, CaseIterable {
     case immutability
     case appendBlob
     case pageBlob
-    case userDelegationKey
     case renameContainer
     /// The operations of the DFS endpoint. Clients ask to learn whether the account has a hierarchical namespace.
     case hierarchicalNamespace

@@ -1,4 +1,3 @@
-import Access
 import HTTPExchange
 
 extension Operation {
@@ -22,23 +21,15 @@ extension Operation {
         case .unsupported: .write
         }
     }
-
-    /// What anonymous callers may be granted; everything but the plain reads is for credentials alone.
-    var action: Action {
-        switch self {
-        case .container(_, .getProperties), .container(_, .getMetadata), .container(_, .listBlobs): .readContainer
-        case .blob(_, _, .get), .blob(_, _, .getProperties), .blob(_, _, .getMetadata), .blob(_, _, .getBlockList):
-            .readBlob
-        default: .manage
-        }
-    }
 }
 
 extension ServiceOperation {
     fileprivate var writes: Bool {
         switch self {
         case .setProperties, .submitBatch: true
-        case .listContainers, .getProperties, .getStats, .getAccountInformation, .findBlobsByTags: false
+        case .listContainers, .getProperties, .getStats, .getAccountInformation, .getUserDelegationKey,
+            .findBlobsByTags:
+            false
         }
     }
 
@@ -49,6 +40,7 @@ extension ServiceOperation {
         case .setProperties: "SetBlobServiceProperties"
         case .getStats: "GetBlobServiceStats"
         case .getAccountInformation: "GetAccountInformation"
+        case .getUserDelegationKey: "GetUserDelegationKey"
         case .findBlobsByTags: "FindBlobsByTags"
         case .submitBatch: "BlobBatch"
         }
@@ -129,7 +121,6 @@ extension UnsupportedFeature {
         case .immutability: "SetBlobImmutabilityPolicy"
         case .appendBlob: "AppendBlock"
         case .pageBlob: "PutPage"
-        case .userDelegationKey: "GetUserDelegationKey"
         case .renameContainer: "RenameContainer"
         case .hierarchicalNamespace: "Unknown"
         }

@@ -73,7 +73,7 @@ package enum Router {
         case ("properties", .GET): .service(.getProperties)
         case ("properties", .PUT): .service(.setProperties)
         case ("stats", .GET): .service(.getStats)
-        case ("userdelegationkey", .POST): .unsupported(.userDelegationKey)
+        case ("userdelegationkey", .POST): .service(.getUserDelegationKey)
         case ("properties", _), ("stats", _), ("userdelegationkey", _): throw AzureError(.unsupportedHttpVerb)
         default: throw Self.invalid("comp", query)
         }
