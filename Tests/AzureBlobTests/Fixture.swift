@@ -18,7 +18,11 @@ final class Fixture: Sendable {
     static let key = Array("0123456789abcdef0123456789abcdef".utf8)
     static let secondKey = Array("fedcba9876543210fedcba9876543210".utf8)
 
+    static let plainPeer = Peer(address: "10.0.0.1:5000", ip: IPAddress("10.0.0.1"))
+    static let tlsPeer = Peer(address: "10.0.0.1:5000", ip: IPAddress("10.0.0.1"), tls: .tls13)
+
     let core: NamespaceFixture
+    let accounts: AccountDirectory
     let service: AzureBlobService
     var world: TestWorld { core.world }
 
@@ -27,7 +31,7 @@ final class Fixture: Sendable {
         options.maximumExtentLength = 4096
         options.configure = { $0.allowsPublicAccess = { $0.value == Fixture.publicAccount } }
         core = NamespaceFixture(options)
-        let accounts = AccountDirectory([
+        accounts = AccountDirectory([
             Account(name: try AccountName(validating: Self.account), keys: [Self.key, Self.secondKey]),
             Account(
                 name: try AccountName(validating: Self.publicAccount), keys: [Self.key],
@@ -70,18 +74,18 @@ final class Fixture: Sendable {
     func send(
         _ method: HTTPMethod, _ pathAndQuery: String, _ headers: [(String, String)] = [], body: [UInt8]? = nil,
         version: String? = "2023-11-03", signing: Signing = .sharedKey, via route: Route = .path,
-        chunked: Bool = false, declaring length: Int64? = nil
+        chunked: Bool = false, declaring length: Int64? = nil, from peer: Peer = Fixture.plainPeer
     ) async -> Reply {
         let request = self.request(
             method, pathAndQuery, headers, body: body, version: version, signing: signing, via: route,
-            chunked: chunked, declaring: length)
+            chunked: chunked, declaring: length, from: peer)
         return await Reply(service.respond(to: request))
     }
 
     func request(
         _ method: HTTPMethod, _ pathAndQuery: String, _ headers: [(String, String)] = [], body: [UInt8]? = nil,
         version: String? = "2023-11-03", signing: Signing = .sharedKey, via route: Route = .path,
-        chunked: Bool = false, declaring length: Int64? = nil
+        chunked: Bool = false, declaring length: Int64? = nil, from peer: Peer = Fixture.plainPeer
     ) -> HTTPRequest {
         let uri = (route.prefix ?? "") + pathAndQuery
         var fields = HTTPHeaders()
@@ -106,7 +110,7 @@ final class Fixture: Sendable {
         let head = HTTPRequestHead(version: .http1_1, method: method, uri: uri, headers: fields)
         return HTTPRequest(
             id: "11111111-2222-4333-8444-555555555555", head: head, receivedAt: world.now,
-            peer: Peer(address: "10.0.0.1:5000", ip: IPAddress("10.0.0.1")), body: source)
+            peer: peer, body: source)
     }
 
     func sign(

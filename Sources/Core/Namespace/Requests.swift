@@ -177,7 +177,7 @@ package struct CopyRequest: Sendable {
     package var recordsCopy: Bool
     package var expectedMD5: [UInt8]?
 
-    package enum TagChoice: Sendable {
+    package enum TagChoice: Sendable, Equatable {
         case replace(Tags)
         case copy
     }

@@ -35,7 +35,8 @@ package final class AzureBlobService: HTTPService {
         self.configuration = configuration
         self.logger = logger
         addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
-        authenticator = Authenticator(tenant: configuration.tenant, world: configuration.world)
+        authenticator = Authenticator(
+            tenant: configuration.tenant, world: configuration.world, namespace: namespace)
     }
 
     package func respond(to request: HTTPRequest) async -> HTTPResponse {
@@ -115,7 +116,8 @@ struct Trace: Sendable {
     var rawPath = ""
     var account: Account?
     var operation: Operation?
-    var principal: Principal?
+    var credential: Credential?
+    var asked: AccessRequest?
     var grant: Grant?
     var errorCode: String?
     var cause: String?

@@ -14,12 +14,13 @@ extension AzureBlobService {
         guard let url = RequestTarget(request.head.uri), let query = QueryString(url.rawQuery) else {
             throw AzureError(.invalidUri)
         }
-        let givenVersion = try Self.version(headers)
+        let givenVersion = try Self.version(headers, query)
         if let givenVersion { trace.version = givenVersion }
         let target = try addressing.target(host: url.authority ?? headers["Host"], rawPath: url.rawPath)
         trace.rawPath = target.rawPath
         let account = try account(of: target)
         trace.account = account
+        try Authenticator.checkConnection(account, request.peer)
         if givenVersion == nil, batch == nil {
             trace.version = try await defaultVersion(of: account)
         }
@@ -28,15 +29,17 @@ extension AzureBlobService {
         let routed = Result { try Self.operation(request, headers, target: target, query: query) }
         if case .success(let operation) = routed { trace.operation = operation }
         if case .success(.preflight) = routed { return try await preflight(headers, account: account) }
-        let principal = try authenticator.authenticate(
-            request, headers, target: target, query: query, account: account, version: trace.version,
-            isVersionGiven: givenVersion != nil || batch != nil)
-        trace.principal = principal
+        let credential = try await authenticator.authenticate(
+            AuthenticationRequest(
+                request: request, headers: headers, target: target, query: query, account: account,
+                version: trace.version, isVersionGiven: givenVersion != nil || batch != nil))
+        trace.credential = credential
         let operation = try routed.get()
         guard let asked = operation.request(NeedHints(operation, headers, query)) else {
-            throw try refusalOfUnsupported(operation, principal, version: trace.version)
+            throw try refusalOfUnsupported(operation, credential.principal, version: trace.version)
         }
-        let grant = try await authorize(principal, asked, account: account, version: trace.version)
+        trace.asked = asked
+        let grant = try await authorize(credential.principal, asked, account: account, version: trace.version)
         trace.grant = grant
         try batch?.check(operation, account: account)
 
@@ -48,13 +51,46 @@ extension AzureBlobService {
         let call = Call(
             request: request, headers: headers, query: query, version: trace.version, target: target, account: account,
             grant: grant)
-        return try await perform(operation, call)
+        var answer: Answer
+        do { answer = try await perform(operation, call) } catch let failure as StorageFailure {
+            // The condition that only a new blob may be written came with the signature, not with the request.
+            guard grant.createsOnly, failure.code == .blobAlreadyExists else { throw failure }
+            throw AzureError(.unauthorizedBlobOverwrite)
+        }
+        if !credential.responseHeaders.isEmpty {
+            try Self.replaceHeaders(of: &answer, with: credential.responseHeaders, operation)
+        }
+        return answer
     }
 
-    /// The version of the request's header; `nil` without one.
-    private static func version(_ headers: RequestHeaders) throws(AzureError) -> ServiceVersion? {
-        guard let field = headers.values("x-ms-version").first else { return nil }
-        let text = String(field.trimmingHTTPBlanks)
+    private static let replaceableHeaders = [
+        "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type",
+    ]
+
+    /// What a signature says about the headers of an answer counts for Get Blob and Get Blob Properties.
+    private static func replaceHeaders(
+        of answer: inout Answer, with values: [String?], _ operation: Operation
+    ) throws(AzureError) {
+        guard case .blob(_, _, let kind) = operation, kind == .get || kind == .getProperties else { return }
+        for (name, value) in zip(replaceableHeaders, values) {
+            guard let value, !value.isEmpty else { continue }
+            guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+                throw .invalidQueryParameter("rsc", value, reason: "A header has no control characters.")
+            }
+            answer.headers.replaceOrAdd(name: name, value: value)
+        }
+    }
+
+    /// The version of the request's header, or, where there is a signature, the one in its URL; `nil` without either.
+    private static func version(_ headers: RequestHeaders, _ query: QueryString) throws(AzureError) -> ServiceVersion? {
+        let text: String
+        if let field = headers.values("x-ms-version").first {
+            text = String(field.trimmingHTTPBlanks)
+        } else if SharedAccessSignature.isPresent(in: query), let parameter = query["api-version"] ?? query["sv"] {
+            text = parameter
+        } else {
+            return nil
+        }
         guard let version = ServiceVersion(text), version >= oldestVersion else { throw .unsupportedVersion(text) }
         return version
     }
@@ -85,7 +121,7 @@ extension AzureBlobService {
     }
 
     /// Anonymous callers cost one more read: whether the container is public.
-    private func authorize(
+    func authorize(
         _ principal: Principal, _ asked: AccessRequest, account: Account, version: ServiceVersion
     ) async throws -> Grant {
         var publicAccess: PublicAccess?

@@ -107,7 +107,7 @@ extension AzureError {
     package static func unsupportedVersion(_ value: String) -> Self { invalidHeaderValue("x-ms-version", value) }
 
     /// What a client sent comes back to it, but never without a bound.
-    private static func bounded(_ value: String) -> String {
+    static func bounded(_ value: String) -> String {
         value.utf8.count <= 1_024 ? value : String(value.prefix(256))
     }
 }

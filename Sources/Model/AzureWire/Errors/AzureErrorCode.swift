@@ -21,6 +21,8 @@ extension AzureErrorCode {
     package static let accountBeingCreated = Self(
         "AccountBeingCreated", 409, "The specified account is in the process of being created.")
     package static let accountIsDisabled = Self("AccountIsDisabled", 403, "The specified account is disabled.")
+    package static let accountRequiresHttps = Self(
+        "AccountRequiresHttps", 400, "The account being accessed does not support http.")
     package static let authenticationFailed = Self(
         "AuthenticationFailed", 403,
         "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly "
@@ -123,6 +125,8 @@ extension AzureErrorCode {
         "ResourceTypeMismatch", 409, "The specified resource type does not match the type of the existing resource.")
     package static let serverBusy = Self(
         "ServerBusy", 503, "The server is currently unable to receive requests. Please retry your request.")
+    package static let tlsVersionNotPermitted = Self(
+        "TlsVersionNotPermitted", 400, "The TLS version of the connection is not permitted on this storage account.")
     package static let unsatisfiableCondition = Self(
         "UnsatisfiableCondition", 400,
         "The request includes an unsatisfiable condition for this operation.")

@@ -22,10 +22,10 @@ extension AzureBlobService {
         audit.clientRequestID = clientRequestID
         audit.etag = response.headers.first(name: "ETag")
         audit.cause = trace.cause
-        audit.requester = trace.principal.map { RequesterFacts($0, trace.grant) }
+        audit.requester = trace.credential.map { RequesterFacts($0, trace) }
         audit.statusText =
             trace.errorCode
-            ?? (trace.principal == .anonymous && trace.operation != .preflight ? "AnonymousSuccess" : "Success")
+            ?? (trace.operation == .preflight ? "Success" : trace.credential?.successText ?? "Success")
         audit.objectKey = Self.objectKey(trace)
         audit.redactedURI =
             (request.peer.isTLS ? "https://" : "http://") + (headers["Host"] ?? "") + Redaction.uri(request.head.uri)

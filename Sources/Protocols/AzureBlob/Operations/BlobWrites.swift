@@ -16,7 +16,7 @@ extension AzureBlobService {
         let attributes = BlobAttributes(
             headers: try headers.putBlobContentHeaders(), metadata: try headers.metadata(), tags: try headers.tags(),
             tier: try headers.tier())
-        let held = Guard(conditions: try headers.conditions(.write), lease: try headers.lease())
+        let held = try call.creationGuard()
         // The blob's own MD5 is verified here, unlike in other writes, and counts before that of the body.
         body.expectedMD5 = attributes.headers.contentMD5 ?? checksums.md5
         body.expectedCRC64 = checksums.crc64

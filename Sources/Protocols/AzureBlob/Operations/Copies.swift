@@ -9,14 +9,14 @@ extension AzureBlobService {
     func copyBlob(_ call: Call, _ blob: BlobAddress, isSynchronous: Bool) async throws -> Answer {
         let headers = call.headers
         try call.requireEmptyBody()
-        let source = try await copySource(call)
+        let source = try await copySource(call, readsTags: try Self.tagChoice(headers) == .copy)
         let metadata = try headers.metadata()
         let expectedMD5 = isSynchronous ? try headers.md5("x-ms-source-content-md5") : nil
         let request = CopyRequest(
             source: source.blob, sourceConditions: try headers.conditions(.write, .source), sourceURL: source.shownURL,
             headers: nil, metadata: metadata.isEmpty ? nil : metadata, tags: try Self.tagChoice(headers),
             tier: try headers.tier(), recordsCopy: true, expectedMD5: expectedMD5)
-        let held = Guard(conditions: try headers.conditions(.write), lease: try headers.lease())
+        let held = try call.creationGuard()
         let receipt: CopyReceipt
         do throws(StorageFailure) {
             receipt = try await namespace.copyBlob(to: blob, request, guard: held)
@@ -35,13 +35,13 @@ extension AzureBlobService {
         let headers = call.headers
         try Self.checkBlobType(headers)
         try call.requireEmptyBody()
-        let source = try await copySource(call)
+        let source = try await copySource(call, readsTags: try Self.tagChoice(headers) == .copy)
         let copiesProperties = try headers.boolean("x-ms-copy-source-blob-properties") ?? true
         var request = CopyRequest(
             source: source.blob, sourceConditions: try headers.conditions(.write, .source), sourceURL: source.shownURL,
             headers: nil, metadata: try headers.metadata(), tags: try Self.tagChoice(headers),
             tier: try headers.tier(), recordsCopy: false, expectedMD5: try headers.md5("x-ms-source-content-md5"))
-        let held = Guard(conditions: try headers.conditions(.write), lease: try headers.lease())
+        let held = try call.creationGuard()
         let receipt: CopyReceipt
         do throws(StorageFailure) {
             if !copiesProperties || headers.givesBlobContentHeaders {

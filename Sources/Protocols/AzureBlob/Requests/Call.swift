@@ -2,6 +2,7 @@ import Access
 import AzureWire
 import HTTPExchange
 import NIOHTTP1
+import Namespace
 import StorageModel
 
 /// An authenticated request on its way to the core: what every operation gets.
@@ -23,6 +24,13 @@ struct Call: Sendable {
 
     func address(_ container: ContainerName, _ blob: BlobName) -> BlobAddress {
         BlobAddress(account: account.name, container: container, blob: blob)
+    }
+
+    /// The conditions and the lease of a write that may create its blob. Leave to create alone is one condition more.
+    func creationGuard() throws(AzureError) -> Guard {
+        var conditions = try headers.conditions(.write)
+        if grant.createsOnly { conditions.ifNoneMatch = .any }
+        return Guard(conditions: conditions, lease: try headers.lease())
     }
 
     /// The `ServiceEndpoint` of listings.

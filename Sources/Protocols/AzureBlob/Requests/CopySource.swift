@@ -1,13 +1,16 @@
 import Access
 import AzureWire
+import HTTPExchange
 import StorageModel
 
 /// The blob that `x-ms-copy-source` names.
-struct CopySource: Sendable, Hashable {
+struct CopySource: Sendable {
     var blob: BlobAddress
     /// Shown as `x-ms-copy-source` of the copy: without the query, which may hold a signature.
     var shownURL: String
     var namesAVersion: Bool
+    var target: Target
+    var query: QueryString
 
     static let header = "x-ms-copy-source"
     private static let maximumBytes = 2 * 1024
@@ -42,6 +45,8 @@ struct CopySource: Sendable, Hashable {
         }
         self.blob = BlobAddress(account: account, container: container, blob: blob)
         shownURL = text.prefix { $0 != "?" && $0 != "#" }.description
+        self.target = target
+        self.query = query
         namesAVersion = !(query["snapshot"] ?? "").isEmpty || !(query["versionid"] ?? "").isEmpty
     }
 
@@ -51,23 +56,48 @@ struct CopySource: Sendable, Hashable {
 }
 
 extension AzureBlobService {
-    /// Finds the source and whether the caller may read it: the account's own key opens all of the account, and a public
-    /// container of another account is open to everybody.
-    func copySource(_ call: Call) async throws -> CopySource {
+    /// Finds the source and whether the caller may read it: by the signature in its URL, by the token that comes along for
+    /// it, else by the caller's own credential in the same account, else as anybody may.
+    /// - Parameter readsTags: the copy takes the source's tags.
+    func copySource(_ call: Call, readsTags: Bool = false) async throws -> CopySource {
         let source = try CopySource(
             try call.headers.required(CopySource.header), requestHost: call.headers["Host"], addressing: addressing,
             ownHosts: configuration.ownHosts, accounts: accounts)
-        let container = source.blob.container
-        if container.account != call.account.name {
-            var publicAccess: PublicAccess?
-            if let account = accounts[container.account], account.switches.allowsPublicAccess {
-                publicAccess = try await self.publicAccess(of: container)
-            }
-            guard publicAccess != nil else {
-                throw AzureError.cannotVerifyCopySource(status: 403, code: .noAuthenticationInformation)
-            }
+        let address = source.blob
+        guard let account = accounts[address.container.account] else { throw AzureError(.internalError) }
+        var hints = NeedHints()
+        hints.readsTags = readsTags
+        let operation = Operation.blob(address.container.container, address.blob, .get)
+        guard let asked = operation.request(hints) else { throw AzureError(.internalError) }
+        do {
+            let principal = try await self.principal(of: source, account, call)
+            _ = try await authorize(principal, asked, account: account, version: call.version)
+        } catch let error as AzureError {
+            // A refusal is a fact about the source here, not about the request.
+            throw AzureError.cannotVerifyCopySource(
+                status: error.status == 401 || error.status == 409 ? 403 : error.status,
+                code: error.code == .publicAccessNotPermitted ? .noAuthenticationInformation : error.code)
         }
         guard !source.namesAVersion else { throw AzureError.cannotVerifyCopySource(status: 404, code: .blobNotFound) }
         return source
+    }
+
+    private func principal(
+        of source: CopySource, _ account: Account, _ call: Call
+    ) async throws -> Principal {
+        let asked = AuthenticationRequest(
+            request: call.request, headers: call.headers, target: source.target, query: source.query, account: account,
+            version: call.version, isVersionGiven: true)
+        try Authenticator.checkConnection(account, call.request.peer)
+        if let text = call.headers["x-ms-copy-source-authorization"] {
+            guard case .bearer(let token)? = AuthorizationHeader(text) else {
+                throw AzureError(.invalidAuthenticationInfo, status: 401)
+            }
+            return try await authenticator.authenticate(token: token, asked).principal
+        }
+        if SharedAccessSignature.isPresent(in: source.query) {
+            return try await authenticator.authenticateSignature(asked).principal
+        }
+        return account.name == call.account.name ? call.grant.principal : .anonymous
     }
 }

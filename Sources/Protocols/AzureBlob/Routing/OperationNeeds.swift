@@ -14,6 +14,8 @@ struct NeedHints: Sendable {
     var listPrefix = ""
     var listsUncommitted = false
 
+    init() {}
+
     init(_ operation: Operation, _ headers: RequestHeaders, _ query: QueryString) {
         if headers.has("x-ms-if-tags") { readsTags = true }
         switch operation {
