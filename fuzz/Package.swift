@@ -34,7 +34,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
-        module("StorageModel", in: "Model", [.nioCore]),
+        module("StorageModel", in: "Model", [.nioCore, .crypto]),
         module("AzureWire", in: "Model", ["StorageModel", .nioCore, .crypto]),
         .target(name: "CChecksums", path: "Sources/Support/CChecksums"),
         module("Checksums", in: "Support", ["CChecksums"]),

@@ -10,6 +10,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case smallDocuments = "small-documents"
     case batch
     case sharedKey = "shared-key"
+    case sharedAccessSignature = "shared-access-signature"
     case headers
     case tagExpression = "tag-expression"
     case text
@@ -28,6 +29,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .smallDocuments: try SmallDocumentProperties.check(input)
         case .batch: try BatchProperties.check(input)
         case .sharedKey: try SharedKeyProperties.check(input)
+        case .sharedAccessSignature: try SharedAccessSignatureProperties.check(input)
         case .headers: try HeaderProperties.check(input)
         case .tagExpression: try TagExpressionProperties.check(input)
         case .text: try TextProperties.check(input)

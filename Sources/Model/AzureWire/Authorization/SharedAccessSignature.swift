@@ -72,6 +72,10 @@ package struct SharedAccessSignature: Sendable {
             guard seen.insert(parameter.name).inserted else {
                 throw Malformed(detail: "\(parameter.name) is given more than once")
             }
+            // The signed text has one line a field: no field may bring lines of its own.
+            guard parameter.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+                throw Malformed(detail: "\(parameter.name) has a control character")
+            }
         }
         func optional(_ name: String) -> String? { query[name].flatMap { $0.isEmpty ? nil : $0 } }
         func mandatory(_ name: String) throws(Malformed) -> String {
