@@ -247,11 +247,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the default")
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--seconds", type=float, help="of each measurement")
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--strict", action="store_true", help="a missed goal is an error")
     parser.add_argument("--dir", help="where the servers keep their files")
     parser.add_argument("--out", type=Path, help="write the report here")
     arguments = parser.parse_args()
     seconds, rounds = FULL if arguments.full else QUICK
+    seconds, rounds = arguments.seconds or seconds, arguments.rounds or rounds
     home = Path(tempfile.mkdtemp(prefix="forebay-bench-", dir=arguments.dir))
     servers: dict[str, Rival] = {}
     try:
