@@ -17,6 +17,7 @@ extension Target.Dependency {
     static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
     static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let cryptoExtras: Self = .product(name: "CryptoExtras", package: "swift-crypto")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
     static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
     static let lifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -82,11 +83,14 @@ let package = Package(
         module("ExtentsLocal", in: "Backends", ["CFileSystem", "Extents", "Checksums", "StorageModel", .nioCore]),
 
         module(
-            "WebDocumentsHTTP", in: "Backends", ["WebDocuments", "StorageModel", .httpClient, .nioCore, .nioSSL]),
+            "WebDocumentsHTTP", in: "Backends",
+            ["WebDocuments", "StorageModel", .httpClient, .nioCore, .nioPosix, .nioHTTP1, .nioSSL]),
 
         // Core: every rule, once.
         module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
-        module("Tokens", in: "Core", ["StorageModel", "WebDocuments", .jwt, .crypto, .logging]),
+        module(
+            "Tokens", in: "Core",
+            ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),
         module("Admission", in: "Core", ["StorageModel"]),
         module(
             "Namespace", in: "Core",
@@ -143,7 +147,7 @@ let package = Package(
         // Test support: contract suites, in-memory twins, fault wrappers.
         module(
             "StorageTestKit", in: "TestSupport",
-            ["StorageModel", "Metadata", "Extents", "Checksums", "Namespace", .nioCore, .logging]),
+            ["StorageModel", "Metadata", "Extents", "WebDocuments", "Checksums", "Namespace", .nioCore, .logging]),
 
         tests("StorageModelTests", ["StorageModel"]),
         tests("AzureWireTests", ["AzureWire", "StorageModel", "Checksums", .nioCore, .crypto]),
@@ -161,6 +165,17 @@ let package = Package(
                 "ExtentsLocal", "Extents", "Checksums", "StorageModel", "StorageTestKit", .nioCore,
             ]),
         tests("AccessTests", ["Access", "StorageModel"]),
+        tests(
+            "TokensTests",
+            [
+                "Tokens", "Access", "WebDocuments", "StorageModel", "StorageTestKit", .crypto, .cryptoExtras, .jwt,
+                .logging,
+            ]),
+        tests(
+            "WebDocumentsHTTPTests",
+            [
+                "WebDocumentsHTTP", "WebDocuments", "StorageModel", "StorageTestKit", .nioCore, .nioPosix, .nioHTTP1,
+            ]),
         tests(
             "NamespaceTests",
             [
@@ -189,7 +204,7 @@ let package = Package(
             "FuzzTests",
             [
                 "FrontDoor", "AzureBlob", "AzureWire", "HTTPExchange", "Namespace", "Checksums", "Observability",
-                "StorageModel", .nioCore, .nioHTTP1,
+                "StorageModel", "Access", "Tokens", .nioCore, .nioHTTP1,
             ]),
         tests("LayeringTests", []),
     ]

@@ -18,6 +18,7 @@ extension Target.Dependency {
     static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
     static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let cryptoExtras: Self = .product(name: "CryptoExtras", package: "swift-crypto")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
 }
 
@@ -42,7 +43,11 @@ let package = Package(
         module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
         module("Metadata", in: "Seams", ["StorageModel"]),
         module("Extents", in: "Seams", ["StorageModel", .nioCore]),
-        module("Access", in: "Core", ["StorageModel"]),
+        module("WebDocuments", in: "Seams", ["StorageModel"]),
+        module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
+        module(
+            "Tokens", in: "Core",
+            ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
@@ -59,7 +64,7 @@ let package = Package(
             name: "Properties",
             dependencies: [
                 "FrontDoor", "AzureBlob", "AzureWire", "HTTPExchange", "Namespace", "Checksums", "Observability",
-                "StorageModel", .nioCore, .nioHTTP1,
+                "StorageModel", "Access", "Tokens", .nioCore, .nioHTTP1,
             ],
             path: "Properties", swiftSettings: strict),
         // libFuzzer brings the program's beginning.

@@ -51,16 +51,32 @@ struct Serve: AsyncParsableCommand {
     @Option(name: .customLong("log-level"), help: "trace, debug, info (default), notice, warning, error or critical.")
     var logLevel: String?
     @Option(name: .customLong("log-format"), help: "text (default) or json.") var logFormat: String?
+    @Option(name: .customLong("entra-tenant"), help: "Tenant id (GUID) whose bearer tokens count; may be repeated.")
+    var entraTenant: [String] = []
+    @Option(
+        name: .customLong("entra-authority"),
+        help: "Where tenants announce their keys (default https://login.microsoftonline.com).")
+    var entraAuthority: String?
+    @Option(
+        name: .customLong("entra-audience"), help: "Audience of tokens beside Azure Storage's own; may be repeated.")
+    var entraAudience: [String] = []
+    @Option(name: .customLong("entra-keys-file"), help: "Key set (JWKS) to use instead of asking the authority.")
+    var entraKeysFile: String?
+    @Option(name: .customLong("entra-ca-file"), help: "PEM file with the authority's certificate authorities.")
+    var entraCAFile: String?
     @Option(help: "JSON file with settings (also FOREBAY_CONFIG).") var config: String?
 
     private var flags: [Setting: [String]] {
-        var flags: [Setting: [String]] = [.domain: domain]
+        var flags: [Setting: [String]] = [
+            .domain: domain, .entraTenant: entraTenant, .entraAudience: entraAudience,
+        ]
         let options: [(Setting, String?)] = [
             (.data, data), (.listen, listen), (.admin, admin), (.accountsFile, accountsFile), (.durability, durability),
             (.capacity, capacity), (.blockCache, blockCache), (.rehydrationSeconds, rehydrationSeconds),
             (.scrubRate, scrubRate), (.maxConnections, maxConnections), (.maxRequests, maxRequests),
             (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow), (.logLevel, logLevel),
-            (.logFormat, logFormat), (.dev, dev ? "true" : nil),
+            (.logFormat, logFormat), (.entraAuthority, entraAuthority), (.entraKeysFile, entraKeysFile),
+            (.entraCAFile, entraCAFile), (.dev, dev ? "true" : nil),
             (.allowPublicAccess, allowPublicAccess ? "true" : nil), (.serveArchived, serveArchived ? "true" : nil),
         ]
         for (setting, value) in options { flags[setting] = value.map { [$0] } }

@@ -16,6 +16,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case text
     case records
     case routing
+    case token
 
     /// - Throws: `BrokenProperty` when the parser does not keep what it promises; any other error is one that its
     ///   signature does not allow, and as much a finding.
@@ -35,6 +36,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .text: try TextProperties.check(input)
         case .records: try RecordProperties.check(input)
         case .routing: try RoutingProperties.check(input)
+        case .token: try TokenProperties.check(input)
         }
     }
 }

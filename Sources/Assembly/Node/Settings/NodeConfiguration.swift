@@ -36,6 +36,7 @@ package struct NodeConfiguration: Sendable {
     package var auditOverflow: AuditOverflow
     package var logLevel: Logger.Level
     package var logFormat: LineLogHandler.Format
+    package var entra: Entra
 
     package init(_ values: SettingValues) throws {
         guard let data = values.text(.data), !data.isEmpty else {
@@ -69,6 +70,7 @@ package struct NodeConfiguration: Sendable {
         auditOverflow = try values.choice(.auditOverflow, AuditOverflow.self) ?? .drop
         logLevel = try values.choice(.logLevel, Logger.Level.self) ?? .info
         logFormat = try values.choice(.logFormat, LineLogHandler.Format.self) ?? .text
+        entra = try Entra(values, isDevelopment: isDevelopment)
     }
 
     static func endpoint(_ text: String, _ setting: Setting) throws -> Endpoint {

@@ -22,10 +22,18 @@ package enum Setting: String, CaseIterable, Sendable {
     case auditOverflow = "audit-overflow"
     case logLevel = "log-level"
     case logFormat = "log-format"
+    case entraTenant = "entra-tenant"
+    case entraAuthority = "entra-authority"
+    case entraAudience = "entra-audience"
+    case entraKeysFile = "entra-keys-file"
+    case entraCAFile = "entra-ca-file"
 
     package var environmentName: String {
         "FOREBAY_" + rawValue.uppercased().replacing("-", with: "_")
     }
+
+    /// Settings that may be given several times; in the environment a list with commas.
+    package var isList: Bool { [.domain, .entraTenant, .entraAudience].contains(self) }
 
     /// Secrets have no flag: process arguments are visible to everybody on the machine.
     package var isSecret: Bool { self == .accounts }
