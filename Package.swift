@@ -105,7 +105,7 @@ let package = Package(
             ]),
         module(
             "Admin", in: "Protocols",
-            ["StorageModel", "HTTPExchange", "Observability", "Access", .nioCore, .nioHTTP1]),
+            ["StorageModel", "AzureWire", "HTTPExchange", "Observability", "Access", .nioCore, .nioHTTP1, .logging]),
 
         // Edge: sockets.
         module(
@@ -164,7 +164,7 @@ let package = Package(
             [
                 "ExtentsLocal", "Extents", "Checksums", "StorageModel", "StorageTestKit", .nioCore,
             ]),
-        tests("AccessTests", ["Access", "StorageModel"]),
+        tests("AccessTests", ["Access", "Metadata", "StorageModel", "StorageTestKit"]),
         tests(
             "TokensTests",
             [
@@ -190,7 +190,12 @@ let package = Package(
                 "StorageTestKit",
                 .nioCore, .nioHTTP1, .crypto, .logging,
             ]),
-        tests("AdminTests", ["Admin", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioHTTP1]),
+        tests(
+            "AdminTests",
+            [
+                "Admin", "Access", "AzureWire", "HTTPExchange", "Observability", "StorageModel", "StorageTestKit",
+                .nioCore, .nioHTTP1, .logging,
+            ]),
         tests(
             "FrontDoorTests",
             [
@@ -198,7 +203,7 @@ let package = Package(
                 .nioEmbedded,
                 .logging,
             ]),
-        tests("NodeTests", ["Node", "Access", "StorageModel"]),
+        tests("NodeTests", ["Node", "Access", "Admin", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",

@@ -14,7 +14,9 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Every setting is a flag (--name), an environment variable (FOREBAY_NAME) or an entry of the JSON file given \
             with --config, in this order of precedence. Accounts and their keys come from the environment \
-            (FOREBAY_ACCOUNTS=name:key1[:key2],...) or a file, never from flags.
+            (FOREBAY_ACCOUNTS=name:key1[:key2],...) or a file, never from flags; or they are made with `forebay account`. \
+            So do the node key (FOREBAY_NODE_KEY) and the admin token (FOREBAY_ADMIN_TOKEN), which otherwise lie in the \
+            data directory.
             """)
 
     @Option(help: "Directory of the node's data; made when it is missing.") var data: String?
@@ -24,6 +26,12 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Adds the account and key of Azure's storage emulator; loopback addresses only.") var dev = false
     @Option(name: .customLong("accounts-file"), help: "File with one name:key1[:key2] a line.") var accountsFile:
         String?
+    @Option(name: .customLong("node-key-file"), help: "File with the node key (default DATA/node.key).")
+    var nodeKeyFile: String?
+    @Option(name: .customLong("admin-token-file"), help: "File with the admin token (default DATA/admin.token).")
+    var adminTokenFile: String?
+    @Flag(name: .customLong("metrics-open"), help: "Shows /metrics and /status without the admin token.")
+    var metricsOpen = false
     @Flag(name: .customLong("allow-public-access"), help: "Lets containers be made readable by anybody.")
     var allowPublicAccess = false
     @Option(help: "synced (default) or relaxed: relaxed answers before data is on the medium and may lose it.")
@@ -72,7 +80,8 @@ struct Serve: AsyncParsableCommand {
         ]
         let options: [(Setting, String?)] = [
             (.data, data), (.listen, listen), (.admin, admin), (.accountsFile, accountsFile), (.durability, durability),
-            (.capacity, capacity), (.blockCache, blockCache), (.rehydrationSeconds, rehydrationSeconds),
+            (.nodeKeyFile, nodeKeyFile), (.adminTokenFile, adminTokenFile),
+            (.metricsOpen, metricsOpen ? "true" : nil), (.capacity, capacity), (.blockCache, blockCache), (.rehydrationSeconds, rehydrationSeconds),
             (.scrubRate, scrubRate), (.maxConnections, maxConnections), (.maxRequests, maxRequests),
             (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow), (.logLevel, logLevel),
             (.logFormat, logFormat), (.entraAuthority, entraAuthority), (.entraKeysFile, entraKeysFile),

@@ -20,7 +20,9 @@ package final class NodeService: Service {
     private let onReady: @Sendable (_ blob: String, _ admin: String) -> Void
     private let state = Locked(NodeState.starting)
     private let health: StoreHealth
-    private let accounts: AccountDirectory
+    /// Empty until the stores are open.
+    private let accounts = AccountDirectory([])
+    private let access = Locked<AccessStore?>(nil)
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
@@ -31,7 +33,6 @@ package final class NodeService: Service {
         self.logger = logger
         self.onReady = onReady
         health = StoreHealth(logger: logger)
-        accounts = AccountDirectory(configuration.accounts)
     }
 
     package func run() async throws {
@@ -40,7 +41,8 @@ package final class NodeService: Service {
             configuration.audit, overflow: configuration.auditOverflow == .drop ? .drop : .refuse, metrics: metrics)
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
-        let admin = try adminDoor(metrics, startedAt: started)
+        let token = try await configuration.secrets.readAdminToken(in: configuration.dataDirectory, world)
+        let admin = try adminDoor(metrics, token: token, startedAt: started)
         let adminAddress = try await admin.start()
         let stores = try await openStores()
         do {
@@ -72,6 +74,8 @@ package final class NodeService: Service {
         try await namespace.pairWithExtentStore(
             id: stores.extentStoreID, isEmpty: stores.extents.usage().usedBytes == 0)
         StoreMetrics.register(stores, health: health, in: metrics)
+        let access = try await openAccess(stores)
+        self.access.withLock { $0 = access }
         let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
         let service = AzureBlobService(
             namespace: namespace, accounts: accounts, configuration: blob, logger: logger)
@@ -116,6 +120,25 @@ package final class NodeService: Service {
         if let loss { throw loss }
     }
 
+    /// Reads accounts and roles, and shows them in `accounts`.
+    private func openAccess(_ stores: NodeStores) async throws -> AccessStore {
+        let secrets = configuration.secrets
+        let (directory, world) = (configuration.dataDirectory, world)
+        let store = try await AccessStore.open(
+            metadata: stores.metadata, directory: accounts, configured: configuration.accounts,
+            defaults: configuration.defaultSwitches, world: world,
+            nodeKey: { isNeeded throws(StorageFailure) in
+                try await secrets.readNodeKey(in: directory, isNeeded: isNeeded, world)
+            },
+            removal: { name, transaction throws(StorageFailure) in
+                try Namespace.removeAccount(name, in: transaction)
+            })
+        if accounts.names.isEmpty {
+            logger.warning("there is no account yet: make one with forebay account create")
+        }
+        return store
+    }
+
     /// Waits for the end of service. A store that refuses writes for a while is no reason to end; one that has lost
     /// acknowledged commits is: the node ends, and a new start says the same until somebody has looked at it.
     private func untilShutdownOrLoss() async -> StorageFailure? {
@@ -137,17 +160,20 @@ package final class NodeService: Service {
         return namespace
     }
 
-    private func adminDoor(_ metrics: MetricRegistry, startedAt: Timestamp) throws -> FrontDoor {
+    private func adminDoor(
+        _ metrics: MetricRegistry, token: AdminToken, startedAt: Timestamp
+    ) throws -> FrontDoor {
         let noAudit = try AuditLog(.none, metrics: metrics)
         let service = AdminService(
-            metrics: metrics,
+            gate: AdminGate(token: token, opensMetrics: configuration.secrets.opensMetrics), metrics: metrics,
             readiness: { [state, health] in state.withLock { $0.readiness(takesWrites: health.takesWrites) } },
-            status: { [state, health, configuration, world] in
+            status: { [state, health, configuration, accounts, world] in
                 let now = world.now()
                 NodeStatus.write(
                     to: &$0, state: state.withLock { $0 }, health: health, configuration: configuration,
-                    startedAt: startedAt, now: now)
-            })
+                    accounts: accounts.names, startedAt: startedAt, now: now)
+            },
+            access: { [access] in access.withLock { $0 } }, logger: logger)
         // The admin port is for probes and operators: no audit lines, few connections.
         var limits = FrontDoorLimits()
         limits.connections = 256

@@ -1,4 +1,3 @@
-import Access
 import Observability
 import StorageModel
 
@@ -6,7 +5,7 @@ import StorageModel
 enum NodeStatus {
     static func write(
         to object: inout JSONWriter, state: NodeState, health: StoreHealth, configuration: NodeConfiguration,
-        startedAt: Timestamp, now: Timestamp
+        accounts: [AccountName], startedAt: Timestamp, now: Timestamp
     ) {
         object.member("version", NodeVersion.text)
         object.member("state", state.rawValue)
@@ -17,7 +16,7 @@ enum NodeStatus {
         object.member("listen", "\(configuration.listen)")
         object.member("durability", configuration.durability.rawValue)
         object.array("accounts") { array in
-            for account in configuration.accounts { array.element(account.name.value) }
+            for name in accounts { array.element(name.value) }
         }
         object.member("residentBytes", ProcessMetrics.residentBytes())
     }

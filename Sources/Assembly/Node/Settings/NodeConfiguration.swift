@@ -23,6 +23,9 @@ package struct NodeConfiguration: Sendable {
     package var domains: [String]
     package var isDevelopment: Bool
     package var accounts: [Account]
+    /// Switches of accounts for which nothing else is said.
+    package var defaultSwitches: AccountSwitches
+    package var secrets: NodeSecrets
     package var durability: Durability
     package var capacityBytes: Int64?
     package var blockCacheBytes: Int64
@@ -51,7 +54,9 @@ package struct NodeConfiguration: Sendable {
             throw SettingError(
                 "--dev uses a key that everybody knows: it listens on a loopback address only, not \(listen)")
         }
-        accounts = try Self.accounts(values, isDevelopment: isDevelopment)
+        defaultSwitches = AccountSwitches(allowsPublicAccess: try values.flag(.allowPublicAccess))
+        accounts = try Self.accounts(values, isDevelopment: isDevelopment, switches: defaultSwitches)
+        secrets = try NodeSecrets(values)
         durability = try values.choice(.durability, Durability.self) ?? .synced
         capacityBytes = try values.bytes(.capacity)
         blockCacheBytes = try values.bytes(.blockCache) ?? 64 << 20
@@ -83,8 +88,10 @@ package struct NodeConfiguration: Sendable {
         return Endpoint(host: host, port: port)
     }
 
-    private static func accounts(_ values: SettingValues, isDevelopment: Bool) throws -> [Account] {
-        let allowsPublicAccess = try values.flag(.allowPublicAccess)
+    /// None is fine: accounts may be made later, and are kept in the store then.
+    private static func accounts(
+        _ values: SettingValues, isDevelopment: Bool, switches: AccountSwitches
+    ) throws -> [Account] {
         var lines: [String] = []
         if let path = values.text(.accountsFile) {
             do {
@@ -96,12 +103,9 @@ package struct NodeConfiguration: Sendable {
         if isDevelopment { lines.append("\(DevelopmentAccount.name):\(DevelopmentAccount.key)") }
         var accounts: [Account] = []
         for line in lines {
-            let text = line.trimmed
+            let text = line.withoutBlanksAround
             guard !text.isEmpty, !text.hasPrefix("#") else { continue }
-            accounts.append(try account(text, allowsPublicAccess: allowsPublicAccess))
-        }
-        guard !accounts.isEmpty else {
-            throw SettingError("no account: give FOREBAY_ACCOUNTS=name:key1[:key2],… or --accounts-file, or use --dev")
+            accounts.append(try account(text, switches: switches))
         }
         let names = accounts.map(\.name)
         guard Set(names).count == names.count else { throw SettingError("an account stands twice") }
@@ -109,7 +113,7 @@ package struct NodeConfiguration: Sendable {
     }
 
     /// Errors never repeat the text: it holds keys.
-    private static func account(_ text: String, allowsPublicAccess: Bool) throws -> Account {
+    private static func account(_ text: String, switches: AccountSwitches) throws -> Account {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard (2...3).contains(parts.count) else { throw SettingError("an account is name:key1[:key2]") }
         let name: AccountName
@@ -120,8 +124,7 @@ package struct NodeConfiguration: Sendable {
         guard keys.count == parts.count - 1, keys.allSatisfy({ $0.count >= 16 }) else {
             throw SettingError("a key of account \(name) is not Base64 of at least 16 bytes")
         }
-        return Account(
-            name: name, keys: keys, switches: AccountSwitches(allowsPublicAccess: allowsPublicAccess))
+        return Account(name: name, keys: keys, switches: switches)
     }
 }
 
@@ -130,13 +133,4 @@ package enum DevelopmentAccount {
     package static let name = "devstoreaccount1"
     package static let key =
         "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-}
-
-extension String {
-    fileprivate var trimmed: String {
-        var view = self[...]
-        while view.first?.isWhitespace == true { view.removeFirst() }
-        while view.last?.isWhitespace == true { view.removeLast() }
-        return String(view)
-    }
 }

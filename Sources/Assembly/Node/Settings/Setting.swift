@@ -8,6 +8,11 @@ package enum Setting: String, CaseIterable, Sendable {
     case dev
     case accounts
     case accountsFile = "accounts-file"
+    case nodeKey = "node-key"
+    case nodeKeyFile = "node-key-file"
+    case adminToken = "admin-token"
+    case adminTokenFile = "admin-token-file"
+    case metricsOpen = "metrics-open"
     case allowPublicAccess = "allow-public-access"
     case durability
     case capacity
@@ -36,7 +41,7 @@ package enum Setting: String, CaseIterable, Sendable {
     package var isList: Bool { [.domain, .entraTenant, .entraAudience].contains(self) }
 
     /// Secrets have no flag: process arguments are visible to everybody on the machine.
-    package var isSecret: Bool { self == .accounts }
+    package var isSecret: Bool { [.accounts, .nodeKey, .adminToken].contains(self) }
 }
 
 /// A setting that cannot be used, said so that the operator can mend it.

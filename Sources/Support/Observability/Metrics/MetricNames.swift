@@ -38,6 +38,10 @@ extension MetricName {
     package static let auditDropped = Self("audit_dropped_total", .counter, "Audit lines lost to a full queue.")
     package static let auditFailures = Self("audit_write_failures_total", .counter, "Failed writes of audit lines.")
 
+    // Admin
+    package static let adminUnauthenticated = Self(
+        "admin_unauthenticated_total", .counter, "Requests to the admin endpoint without a valid credential.")
+
     // Metadata
     package static let metadataCommits = Self("metadata_commits_total", .counter, "Transactions committed.")
     package static let metadataConflicts = Self("metadata_conflicts_total", .counter, "Transactions run again.")
