@@ -15,6 +15,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case text
     case records
     case routing
+    case proxyHeader = "proxy-header"
 
     /// - Throws: `BrokenProperty` when the parser does not keep what it promises; any other error is one that its
     ///   signature does not allow, and as much a finding.
@@ -33,6 +34,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .text: try TextProperties.check(input)
         case .records: try RecordProperties.check(input)
         case .routing: try RoutingProperties.check(input)
+        case .proxyHeader: try ProxyHeaderProperties.check(input)
         }
     }
 }

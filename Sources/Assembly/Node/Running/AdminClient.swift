@@ -1,6 +1,8 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
+import StorageModel
 
 /// One GET to a node's admin endpoint, for the command line.
 package enum AdminClient {
@@ -12,12 +14,40 @@ package enum AdminClient {
     /// Bounds an answer: metrics are the longest there is.
     private static let maximumBody = 4 << 20
 
-    package static func get(_ path: String, from address: String) async throws -> Answer {
+    /// With what an admin endpoint that speaks TLS is trusted, and how it trusts us: PEM files.
+    package struct TLS: Sendable {
+        /// The authorities of the node's certificate.
+        package var authorities: String
+        /// For a node that demands client certificates.
+        package var certificate: (chain: String, key: String)?
+
+        package init(authorities: String, certificate: (chain: String, key: String)? = nil) {
+            self.authorities = authorities
+            self.certificate = certificate
+        }
+
+        fileprivate func handler(_ host: String) throws -> NIOSSLClientHandler {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.minimumTLSVersion = .tlsv12
+            tls.trustRoots = .file(authorities)
+            if let certificate {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate.chain).map { .certificate($0) }
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: certificate.key, format: .pem))
+            }
+            let context = try NIOSSLContext(configuration: tls)
+            // An address is compared with the certificate's addresses; a server is only ever asked for by name (RFC 6066).
+            let isAddress = IPAddress(host) != nil
+            return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+        }
+    }
+
+    package static func get(_ path: String, from address: String, tls: TLS? = nil) async throws -> Answer {
         let endpoint = try NodeConfiguration.endpoint(address, .admin)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(5))
             .connect(host: endpoint.host, port: endpoint.port) { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(tls.handler(endpoint.host)) }
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
                         wrappingChannelSynchronously: channel)

@@ -22,9 +22,25 @@ package enum Setting: String, CaseIterable, Sendable {
     case auditOverflow = "audit-overflow"
     case logLevel = "log-level"
     case logFormat = "log-format"
+    case tlsListen = "tls-listen"
+    case tlsCertificate = "tls-certificate"
+    case tlsKey = "tls-key"
+    case tlsMinimum = "tls-minimum"
+    case proxyProtocolFrom = "proxy-protocol-from"
+    case adminTLSCertificate = "admin-tls-certificate"
+    case adminTLSKey = "admin-tls-key"
+    case adminClientCA = "admin-client-ca"
 
     package var environmentName: String {
         "FOREBAY_" + rawValue.uppercased().replacing("-", with: "_")
+    }
+
+    /// May be given several times; a comma list in the environment.
+    package var isList: Bool {
+        switch self {
+        case .domain, .tlsCertificate, .tlsKey, .proxyProtocolFrom: true
+        default: false
+        }
     }
 
     /// Secrets have no flag: process arguments are visible to everybody on the machine.
