@@ -111,8 +111,8 @@ let package = Package(
         module(
             "FrontDoor", in: "Edge",
             [
-                "StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .nioTLS,
-                .logging,
+                "StorageModel", "HTTPExchange", "Observability", "CFileSystem", .nioCore, .nioPosix, .nioHTTP1,
+                .nioSSL, .nioTLS, .logging,
             ]),
 
         // Assembly: configuration to a running node. The only place that knows a backend.
@@ -121,13 +121,14 @@ let package = Package(
             [
                 "StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
                 "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates",
-                "Namespace", "AzureBlob",
-                "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
+                "Namespace", "AzureBlob", "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging,
+                .lifecycle,
             ]),
         .executableTarget(
             name: "forebay",
             dependencies: [
-                "Node", "Namespace", "StorageModel", "Observability", .arguments, .logging, .lifecycle, .unixSignals,
+                "Node", "Namespace", "StorageModel", "Observability", "Certificates", .arguments, .logging, .lifecycle,
+                .unixSignals,
             ],
             path: "Sources/Programs/forebay", swiftSettings: strict),
 
@@ -199,11 +200,11 @@ let package = Package(
         tests(
             "FrontDoorTests",
             [
-                "FrontDoor", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioPosix, .nioHTTP1,
-                .nioEmbedded,
-                .logging,
+                "FrontDoor", "HTTPExchange", "Observability", "StorageModel", "Certificates", .nioCore, .nioPosix,
+                .nioHTTP1, .nioEmbedded, .nioSSL, .logging,
             ]),
-        tests("NodeTests", ["Node", "Access", "Admin", "StorageModel"]),
+        tests("CertificatesTests", ["Certificates", "StorageModel", .x509, .asn1, .crypto]),
+        tests("NodeTests", ["Node", "Access", "Admin", "FrontDoor", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",

@@ -19,6 +19,8 @@ extension Target.Dependency {
     static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
     static let cryptoExtras: Self = .product(name: "CryptoExtras", package: "swift-crypto")
+    static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let nioTLS: Self = .product(name: "NIOTLS", package: "swift-nio")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
 }
 
@@ -31,12 +33,14 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         module("StorageModel", in: "Model", [.nioCore, .crypto]),
         module("AzureWire", in: "Model", ["StorageModel", .nioCore, .crypto]),
+        .target(name: "CFileSystem", path: "Sources/Support/CFileSystem"),
         .target(name: "CChecksums", path: "Sources/Support/CChecksums"),
         module("Checksums", in: "Support", ["CChecksums"]),
         module("Observability", in: "Support", ["StorageModel", .logging]),
@@ -59,7 +63,10 @@ let package = Package(
             ]),
         module(
             "FrontDoor", in: "Edge",
-            ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .logging]),
+            [
+                "StorageModel", "HTTPExchange", "Observability", "CFileSystem", .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
+                .nioTLS, .logging,
+            ]),
         .target(
             name: "Properties",
             dependencies: [

@@ -35,7 +35,7 @@ struct SettingsTests {
             let all = try configuration(
                 [.data: "/flag"], ["FOREBAY_DATA": "/env", "FOREBAY_LISTEN": "127.0.0.1:2"], file: file)
             #expect(all.dataDirectory == "/flag")
-            #expect(all.listen.port == 2)
+            #expect(all.listen?.port == 2)
             #expect(all.drainSeconds == 7)
             #expect(all.isDevelopment)
         }

@@ -36,7 +36,9 @@ extension DoorState {
         var record = AuditRecord(
             timeGenerated: exchange.receivedAt, operationName: facts.operationName, category: facts.category.rawValue,
             statusCode: Int(response.status.code), statusText: facts.statusText, callerAddress: handler.peer.address,
-            correlationID: exchange.id, uri: uri(exchange, facts), protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
+            correlationID: exchange.id, uri: uri(exchange, facts, isTLS: handler.peer.isTLS),
+            protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
+        record.tlsVersion = handler.peer.tls?.rawValue
         record.authenticationType = facts.requester?.authenticationType
         record.clientRequestID = facts.clientRequestID
         record.operationVersion = facts.serviceVersion
@@ -57,10 +59,10 @@ extension DoorState {
         audit.append(record)
     }
 
-    private func uri(_ exchange: Exchange, _ facts: AuditFacts) -> String {
+    private func uri(_ exchange: Exchange, _ facts: AuditFacts, isTLS: Bool) -> String {
         if let redacted = facts.redactedURI { return redacted }
         guard let head = exchange.parsed?.head else { return "" }
-        return "http://" + (head.headers.first(name: "Host") ?? "") + Redaction.uri(head.uri)
+        return (isTLS ? "https://" : "http://") + (head.headers.first(name: "Host") ?? "") + Redaction.uri(head.uri)
     }
 
     private func log(_ cause: String, _ exchange: Exchange, _ response: HTTPResponse) {

@@ -8,7 +8,7 @@ struct Forebay: AsyncParsableCommand {
         abstract: "A storage node in front of an Azure Blob data lake.",
         version: NodeVersion.text,
         subcommands: [
-            Serve.self, Status.self, AccountCommand.self, RoleCommand.self, Check.self, VersionCommand.self,
+            Serve.self, Status.self, AccountCommand.self, RoleCommand.self, Check.self, Cert.self, VersionCommand.self,
         ])
 }
 

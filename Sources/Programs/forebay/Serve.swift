@@ -20,7 +20,8 @@ struct Serve: AsyncParsableCommand {
             """)
 
     @Option(help: "Directory of the node's data; made when it is missing.") var data: String?
-    @Option(help: "HOST:PORT of the Blob endpoint (default 127.0.0.1:10000; port 0 chooses one).") var listen: String?
+    @Option(help: "HOST:PORT of the Blob endpoint (default 127.0.0.1:10000; port 0 chooses one), or none.")
+    var listen: String?
     @Option(help: "HOST:PORT of the admin endpoint (default 127.0.0.1:10009).") var admin: String?
     @Option(help: "Suffix of host-style names, as in ACCOUNT.SUFFIX; may be repeated.") var domain: [String] = []
     @Flag(help: "Adds the account and key of Azure's storage emulator; loopback addresses only.") var dev = false
@@ -72,6 +73,7 @@ struct Serve: AsyncParsableCommand {
     var entraKeysFile: String?
     @Option(name: .customLong("entra-ca-file"), help: "PEM file with the authority's certificate authorities.")
     var entraCAFile: String?
+    @OptionGroup(title: "TLS and proxies") var network: NetworkOptions
     @Option(help: "JSON file with settings (also FOREBAY_CONFIG).") var config: String?
 
     private var flags: [Setting: [String]] {
@@ -89,6 +91,7 @@ struct Serve: AsyncParsableCommand {
             (.allowPublicAccess, allowPublicAccess ? "true" : nil), (.serveArchived, serveArchived ? "true" : nil),
         ]
         for (setting, value) in options { flags[setting] = value.map { [$0] } }
+        flags.merge(network.flags) { _, new in new }
         return flags
     }
 
@@ -103,15 +106,17 @@ struct Serve: AsyncParsableCommand {
             LineLogHandler(label: label, format: configuration.logFormat, level: configuration.logLevel)
         }
         let logger = Logger(label: "forebay")
-        let node = NodeService(configuration, logger: logger) { blob, admin in
-            Terminal.say("forebay ready blob=\(blob) admin=\(admin)")
+        let node = NodeService(configuration, logger: logger) { addresses in
+            let tls = addresses.tls.map { " tls=\($0)" } ?? ""
+            Terminal.say("forebay ready blob=\(addresses.blob)\(tls) admin=\(addresses.admin)")
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(
                         service: node, successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .gracefullyShutdownGroup)
+                        failureTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: HangupReload(node: node), successTerminationBehavior: .ignore),
                 ], gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "forebay.lifecycle")))
         do { try await group.run() } catch {
             logger.critical("cannot run", metadata: [LogKey.error: "\(error)"])

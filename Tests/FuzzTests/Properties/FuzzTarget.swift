@@ -17,6 +17,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case records
     case routing
     case token
+    case proxyHeader = "proxy-header"
 
     /// - Throws: `BrokenProperty` when the parser does not keep what it promises; any other error is one that its
     ///   signature does not allow, and as much a finding.
@@ -37,6 +38,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .records: try RecordProperties.check(input)
         case .routing: try RoutingProperties.check(input)
         case .token: try TokenProperties.check(input)
+        case .proxyHeader: try ProxyHeaderProperties.check(input)
         }
     }
 }

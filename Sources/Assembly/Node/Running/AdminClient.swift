@@ -1,6 +1,8 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
+import StorageModel
 
 /// Requests to a node's admin endpoint, for the command line: one connection each.
 package struct AdminClient: Sendable {
@@ -15,14 +17,45 @@ package struct AdminClient: Sendable {
     /// Bounds an answer: metrics and long lists of roles are the longest there are.
     private static let maximumBody = 4 << 20
 
+    /// With what an admin endpoint that speaks TLS is trusted, and how it trusts us: PEM files.
+    package struct TLS: Sendable {
+        /// The authorities of the node's certificate.
+        package var authorities: String
+        /// For a node that demands client certificates.
+        package var certificate: (chain: String, key: String)?
+
+        package init(authorities: String, certificate: (chain: String, key: String)? = nil) {
+            self.authorities = authorities
+            self.certificate = certificate
+        }
+
+        fileprivate func handler(_ host: String) throws -> NIOSSLClientHandler {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.minimumTLSVersion = .tlsv12
+            tls.trustRoots = .file(authorities)
+            if let certificate {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate.chain).map { .certificate($0) }
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: certificate.key, format: .pem))
+            }
+            let context = try NIOSSLContext(configuration: tls)
+            // An address is compared with the certificate's addresses; a server is only ever asked for by name (RFC 6066).
+            let isAddress = IPAddress(host) != nil
+            return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+        }
+    }
+
     /// `HOST:PORT`
     private let address: String
     private let token: String?
+    private let tls: TLS?
 
-    /// - Parameter token: needed for everything but the health pages.
-    package init(address: String, token: String?) {
+    /// - Parameters:
+    ///   - token: needed for everything but the health pages, unless a client certificate is shown.
+    ///   - tls: `nil` for an endpoint without TLS.
+    package init(address: String, token: String?, tls: TLS? = nil) {
         self.address = address
         self.token = token
+        self.tls = tls
     }
 
     package func get(_ path: String) async throws -> Answer { try await send(.get, path) }
@@ -34,6 +67,7 @@ package struct AdminClient: Sendable {
             .connectTimeout(.seconds(5))
             .connect(host: endpoint.host, port: endpoint.port) { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(tls.handler(endpoint.host)) }
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
                         wrappingChannelSynchronously: channel)

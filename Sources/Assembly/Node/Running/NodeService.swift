@@ -17,16 +17,17 @@ package final class NodeService: Service {
     private let configuration: NodeConfiguration
     private let world: World
     private let logger: Logger
-    private let onReady: @Sendable (_ blob: String, _ admin: String) -> Void
+    private let onReady: @Sendable (NodeAddresses) -> Void
     private let state = Locked(NodeState.starting)
     private let health: StoreHealth
     /// Empty until the stores are open.
     private let accounts = AccountDirectory([])
     private let access = Locked<AccessStore?>(nil)
+    private let certificates = Locked<NodeCertificates?>(nil)
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
-        onReady: @escaping @Sendable (_ blob: String, _ admin: String) -> Void
+        onReady: @escaping @Sendable (NodeAddresses) -> Void
     ) {
         self.configuration = configuration
         self.world = world
@@ -42,11 +43,17 @@ package final class NodeService: Service {
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
         let token = try await configuration.secrets.readAdminToken(in: configuration.dataDirectory, world)
-        let admin = try adminDoor(metrics, token: token, startedAt: started)
+        let certificates = try await NIOThreadPool.singleton.runIfActive { [configuration, world, logger] in
+            try NodeCertificates(configuration.network, world: world, metrics: metrics, logger: logger)
+        }
+        self.certificates.withLock { $0 = certificates }
+        let admin = try adminDoor(metrics, token: token, startedAt: started, tls: certificates.admin)
         let adminAddress = try await admin.start()
         let stores = try await openStores()
         do {
-            try await serve(stores, metrics: metrics, audit: audit, adminAddress: adminAddress)
+            try await serve(
+                stores, metrics: metrics, audit: audit, certificates: certificates,
+                adminURL: Self.url(adminAddress, isTLS: certificates.admin != nil))
         } catch {
             await stores.close()
             await admin.shutdown(grace: .zero)
@@ -58,6 +65,9 @@ package final class NodeService: Service {
         logger.info("stopped")
     }
 
+    /// Reads the certificates again, as at SIGHUP. Open connections go on with the old ones.
+    package func reload() async { await certificates.withLock { $0 }?.reload() }
+
     /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.
     private func openStores() async throws -> NodeStores {
         try await NIOThreadPool.singleton.runIfActive { [configuration, world, health] in
@@ -66,7 +76,8 @@ package final class NodeService: Service {
     }
 
     private func serve(
-        _ stores: NodeStores, metrics: MetricRegistry, audit: AuditLog, adminAddress: SocketAddress
+        _ stores: NodeStores, metrics: MetricRegistry, audit: AuditLog, certificates: NodeCertificates,
+        adminURL: String
     ) async throws {
         let namespace = Namespace(
             metadata: stores.metadata, extents: stores.extents, world: world, configuration: namespaceConfiguration(),
@@ -84,12 +95,16 @@ package final class NodeService: Service {
         limits.requestsInFlight = configuration.maximumRequests
         let door = FrontDoor(
             FrontDoor.Configuration(
-                name: "blob", host: configuration.listen.host, port: configuration.listen.port, limits: limits,
+                name: "blob", listeners: blobListeners(certificates.blob), limits: limits,
                 server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: audit),
             service: service)
-        let address = try await door.start()
+        let urls: [String]
+        do { urls = zip(try await door.bind(), door.listeners).map { Self.url($0, isTLS: $1.tls != nil) } } catch {
+            await door.shutdown(grace: .zero)
+            throw error
+        }
         state.withLock { $0 = .ready }
-        onReady(Self.url(address), Self.url(adminAddress))
+        onReady(NodeAddresses(blob: urls[0], tls: urls.first { $0.hasPrefix("https:") }, admin: adminURL))
 
         let damaged = metrics.counter(.extentDamaged)
         var schedule = Maintenance.Schedule()
@@ -107,11 +122,14 @@ package final class NodeService: Service {
             })
         // Draining begins with the signal, not when the background work has come to its end.
         let background = Task { await maintenance.run() }
+        let watch = Task { await certificates.watch() }
         let loss = await untilShutdownOrLoss()
         state.withLock { $0 = loss == nil ? .draining : .failed }
         background.cancel()
+        watch.cancel()
         let drained = await door.shutdown(grace: .seconds(configuration.drainSeconds))
         await background.value
+        await watch.value
         logger.info(
             "drained",
             metadata: [
@@ -160,8 +178,26 @@ package final class NodeService: Service {
         return namespace
     }
 
+    /// The plain one first. With certificates and no address for TLS of its own, the one address speaks TLS.
+    private func blobListeners(_ tls: ServerTLS?) -> [FrontDoor.Listener] {
+        let network = configuration.network
+        var listeners: [FrontDoor.Listener] = []
+        if let listen = configuration.listen {
+            listeners.append(
+                FrontDoor.Listener(
+                    host: listen.host, port: listen.port, tls: network.tlsListen == nil ? tls : nil,
+                    proxySources: network.proxySources))
+        }
+        if let listen = network.tlsListen {
+            listeners.append(
+                FrontDoor.Listener(
+                    host: listen.host, port: listen.port, tls: tls, proxySources: network.proxySources))
+        }
+        return listeners
+    }
+
     private func adminDoor(
-        _ metrics: MetricRegistry, token: AdminToken, startedAt: Timestamp
+        _ metrics: MetricRegistry, token: AdminToken, startedAt: Timestamp, tls: ServerTLS?
     ) throws -> FrontDoor {
         let noAudit = try AuditLog(.none, metrics: metrics)
         let service = AdminService(
@@ -180,15 +216,27 @@ package final class NodeService: Service {
         limits.requestsInFlight = 64
         return FrontDoor(
             FrontDoor.Configuration(
-                name: "admin", host: configuration.admin.host, port: configuration.admin.port, limits: limits,
-                server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: noAudit),
+                name: "admin",
+                listeners: [
+                    FrontDoor.Listener(host: configuration.admin.host, port: configuration.admin.port, tls: tls)
+                ], limits: limits, server: NodeVersion.server, world: world, logger: logger, metrics: metrics,
+                audit: noAudit),
             service: service)
     }
 
-    private static func url(_ address: SocketAddress) -> String {
+    private static func url(_ address: SocketAddress, isTLS: Bool) -> String {
         let host = address.ipAddress ?? "localhost"
-        return "http://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
+        return (isTLS ? "https://" : "http://") + "\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
     }
+}
+
+/// Where a node that serves is to be found: URLs.
+package struct NodeAddresses: Sendable {
+    /// Plain HTTP where there is some, else TLS.
+    package var blob: String
+    /// `nil` without TLS.
+    package var tls: String?
+    package var admin: String
 }
 
 /// Where a node is between start and stop.

@@ -13,7 +13,8 @@ enum NodeStatus {
         if let cause = health.refusalCause { object.member("refusalCause", cause) }
         object.member("uptimeSeconds", now.seconds - startedAt.seconds)
         object.member("dataDirectory", configuration.dataDirectory)
-        object.member("listen", "\(configuration.listen)")
+        if let listen = configuration.listen { object.member("listen", "\(listen)") }
+        if let tlsListen = configuration.network.tlsListen { object.member("tlsListen", "\(tlsListen)") }
         object.member("durability", configuration.durability.rawValue)
         object.array("accounts") { array in
             for name in accounts { array.element(name.value) }

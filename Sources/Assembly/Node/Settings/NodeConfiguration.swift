@@ -18,7 +18,8 @@ package struct NodeConfiguration: Sendable {
     package enum AuditOverflow: String, CaseIterable, Sendable { case drop, refuse }
 
     package var dataDirectory: String
-    package var listen: Endpoint
+    /// Where plain HTTP is spoken; with TLS and no `tls-listen`, where TLS is. `nil` for nowhere.
+    package var listen: Endpoint?
     package var admin: Endpoint
     package var domains: [String]
     package var isDevelopment: Bool
@@ -40,19 +41,22 @@ package struct NodeConfiguration: Sendable {
     package var logLevel: Logger.Level
     package var logFormat: LineLogHandler.Format
     package var entra: Entra
+    package var network: NetworkSettings
 
     package init(_ values: SettingValues) throws {
         guard let data = values.text(.data), !data.isEmpty else {
             throw SettingError("no data directory: give --data DIR or FOREBAY_DATA")
         }
         dataDirectory = data
-        listen = try Self.endpoint(values.text(.listen) ?? "127.0.0.1:10000", .listen)
+        let listenText = values.text(.listen) ?? "127.0.0.1:10000"
+        listen = listenText == "none" ? nil : try Self.endpoint(listenText, .listen)
+        network = try NetworkSettings(values, listens: listen != nil)
         admin = try Self.endpoint(values.text(.admin) ?? "127.0.0.1:10009", .admin)
         domains = values.texts(.domain).map { $0.lowercased() }
         isDevelopment = try values.flag(.dev)
-        if isDevelopment, !listen.isLoopback {
+        for endpoint in [listen, network.tlsListen].compactMap({ $0 }) where isDevelopment && !endpoint.isLoopback {
             throw SettingError(
-                "--dev uses a key that everybody knows: it listens on a loopback address only, not \(listen)")
+                "--dev uses a key that everybody knows: it listens on a loopback address only, not \(endpoint)")
         }
         defaultSwitches = AccountSwitches(allowsPublicAccess: try values.flag(.allowPublicAccess))
         accounts = try Self.accounts(values, isDevelopment: isDevelopment, switches: defaultSwitches)

@@ -32,13 +32,26 @@ package enum Setting: String, CaseIterable, Sendable {
     case entraAudience = "entra-audience"
     case entraKeysFile = "entra-keys-file"
     case entraCAFile = "entra-ca-file"
+    case tlsListen = "tls-listen"
+    case tlsCertificate = "tls-certificate"
+    case tlsKey = "tls-key"
+    case tlsMinimum = "tls-minimum"
+    case proxyProtocolFrom = "proxy-protocol-from"
+    case adminTLSCertificate = "admin-tls-certificate"
+    case adminTLSKey = "admin-tls-key"
+    case adminClientCA = "admin-client-ca"
 
     package var environmentName: String {
         "FOREBAY_" + rawValue.uppercased().replacing("-", with: "_")
     }
 
     /// Settings that may be given several times; in the environment a list with commas.
-    package var isList: Bool { [.domain, .entraTenant, .entraAudience].contains(self) }
+    package var isList: Bool {
+        switch self {
+        case .domain, .tlsCertificate, .tlsKey, .proxyProtocolFrom, .entraTenant, .entraAudience: true
+        default: false
+        }
+    }
 
     /// Secrets have no flag: process arguments are visible to everybody on the machine.
     package var isSecret: Bool { [.accounts, .nodeKey, .adminToken].contains(self) }

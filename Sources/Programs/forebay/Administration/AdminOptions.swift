@@ -12,11 +12,25 @@ struct AdminOptions: ParsableArguments {
     var tokenFile: String?
     @Option(help: "The node's data directory, for the token in it (also FOREBAY_DATA).") var data: String?
 
+    @Option(
+        name: .customLong("admin-ca"), help: "PEM file with the authorities of an admin endpoint that speaks TLS.")
+    var adminCA: String?
+    @Option(
+        name: .customLong("admin-certificate"),
+        help: "PEM file with a certificate and its key, to show to such an endpoint instead of a token.")
+    var adminCertificate: String?
+
     private var environment: [String: String] { ProcessInfo.processInfo.environment }
     var address: String { admin ?? environment["FOREBAY_ADMIN"] ?? "127.0.0.1:10009" }
 
     /// - Throws: `CommandFailure` for a token that was pointed to and cannot be read, or none at all.
-    func client() throws -> AdminClient { AdminClient(address: address, token: try token()) }
+    func client() throws -> AdminClient {
+        let tls = adminCA.map { authorities in
+            AdminClient.TLS(authorities: authorities, certificate: adminCertificate.map { ($0, $0) })
+        }
+        // A certificate does for a credential.
+        return AdminClient(address: address, token: adminCertificate == nil ? try token() : nil, tls: tls)
+    }
 
     private func token() throws -> String {
         if let tokenFile { return try read(tokenFile) }
