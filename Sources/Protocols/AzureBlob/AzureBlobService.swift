@@ -7,6 +7,7 @@ import NIOHTTP1
 package import Namespace
 import Observability
 import StorageModel
+package import Tokens
 
 /// The Azure Blob REST protocol over the namespace: parse, authorize, one core call, render.
 ///
@@ -28,15 +29,15 @@ package final class AzureBlobService: HTTPService {
     static let defaultVersion = ServiceVersion("2017-04-17") ?? .tags
 
     package init(
-        namespace: Namespace, accounts: AccountDirectory, configuration: Configuration, logger: Logger
+        namespace: Namespace, accounts: AccountDirectory, tokens: TokenVerifier? = nil, access: AccessStore? = nil,
+        configuration: Configuration, logger: Logger
     ) {
         self.namespace = namespace
         self.accounts = accounts
         self.configuration = configuration
         self.logger = logger
         addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
-        authenticator = Authenticator(
-            tenant: configuration.tenant, world: configuration.world, namespace: namespace)
+        authenticator = Authenticator(configuration, namespace: namespace, tokens: tokens, access: access)
     }
 
     package func respond(to request: HTTPRequest) async -> HTTPResponse {

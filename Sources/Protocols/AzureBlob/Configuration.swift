@@ -12,6 +12,8 @@ extension AzureBlobService {
         package var accountKind = "StorageV2"
         /// The tenant in the bearer challenge.
         package var tenant = "common"
+        /// Where tokens come from, in the bearer challenge: scheme and host.
+        package var authority = "https://login.microsoftonline.com"
         package var world: World
 
         package init(domainSuffixes: [String] = ["blob.core.windows.net", "blob.localhost"], world: World = .system) {

@@ -24,6 +24,7 @@ package final class NodeService: Service {
     private let accounts = AccountDirectory([])
     private let access = Locked<AccessStore?>(nil)
     private let certificates = Locked<NodeCertificates?>(nil)
+    private let tokens = Locked<NodeTokens?>(nil)
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
@@ -65,8 +66,15 @@ package final class NodeService: Service {
         logger.info("stopped")
     }
 
-    /// Reads the certificates again, as at SIGHUP. Open connections go on with the old ones.
-    package func reload() async { await certificates.withLock { $0 }?.reload() }
+    /// Reads certificates and keys of issuers again, as at SIGHUP. Open connections go on with the old certificates. What
+    /// cannot be used is logged, and stays as it was.
+    package func reload() async {
+        await certificates.withLock { $0 }?.reload()
+        guard let tokens = tokens.withLock({ $0 }) else { return }
+        do { try await NIOThreadPool.singleton.runIfActive { try tokens.reload() } } catch {
+            logger.error("keys of the issuer not read", metadata: [LogKey.error: "\(error)"])
+        }
+    }
 
     /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.
     private func openStores() async throws -> NodeStores {
@@ -87,9 +95,16 @@ package final class NodeService: Service {
         StoreMetrics.register(stores, health: health, in: metrics)
         let access = try await openAccess(stores)
         self.access.withLock { $0 = access }
-        let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
+        let tokens = try await NIOThreadPool.singleton.runIfActive { [configuration, world, logger] in
+            try NodeTokens.make(configuration, world: world, logger: logger)
+        }
+        self.tokens.withLock { $0 = tokens }
+        var blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
+        blob.tenant = configuration.entra.tenants.first ?? blob.tenant
+        blob.authority = configuration.entra.authority
         let service = AzureBlobService(
-            namespace: namespace, accounts: accounts, configuration: blob, logger: logger)
+            namespace: namespace, accounts: accounts, tokens: tokens?.verifier, access: access, configuration: blob,
+            logger: logger)
         var limits = FrontDoorLimits()
         limits.connections = configuration.maximumConnections
         limits.requestsInFlight = configuration.maximumRequests

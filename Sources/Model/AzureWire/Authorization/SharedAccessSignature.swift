@@ -143,7 +143,7 @@ extension ServiceVersion {
     static let oldestSignature = Self(signature: "2013-08-15")
     static let prefixedResource = Self(signature: "2015-02-21")
     static let signedAddresses = Self(signature: "2015-04-05")
-    static let userDelegation = Self(signature: "2018-11-09")
+    package static let userDelegation = Self(signature: "2018-11-09")
     static let signedAgents = Self(signature: "2020-02-10")
     static let signedEncryptionScope = Self(signature: "2020-12-06")
     static let signedDelegatedUser = Self(signature: "2025-07-05")

@@ -4,6 +4,7 @@ import HTTPExchange
 import NIOHTTP1
 import Namespace
 import StorageModel
+import Tokens
 
 /// Who asks, and what the answer and the audit line need to know of the credential.
 struct Credential: Sendable {
@@ -36,20 +37,29 @@ struct Authenticator: Sendable {
 
     let world: World
     let namespace: Namespace
+    /// `nil` where no issuer is trusted.
+    let tokens: TokenVerifier?
+    /// `nil` where nothing gives out user delegation keys.
+    let access: AccessStore?
     /// `WWW-Authenticate` of a 401. The parts hold no blanks: clients split at them.
     let challenge: String
 
-    init(tenant: String, world: World, namespace: Namespace) {
-        self.world = world
+    init(_ configuration: AzureBlobService.Configuration, namespace: Namespace, tokens: TokenVerifier?, access: AccessStore?)
+    {
+        world = configuration.world
         self.namespace = namespace
+        self.tokens = tokens
+        self.access = access
         challenge =
-            "Bearer authorization_uri=https://login.microsoftonline.com/\(tenant)/oauth2/authorize "
+            "Bearer authorization_uri=\(configuration.authority)/\(configuration.tenant)/oauth2/authorize "
             + "resource_id=https://storage.azure.com"
     }
 
     /// The Authorization header comes first: a signature in the URL is not looked at then.
     func authenticate(_ asked: AuthenticationRequest) async throws -> Credential {
-        guard let value = asked.headers["Authorization"] else {
+        // One kind of signature is good only together with a token.
+        let isBound = !(asked.query["sduoid"] ?? "").isEmpty && SharedAccessSignature.isPresent(in: asked.query)
+        guard let value = asked.headers["Authorization"], !isBound else {
             guard SharedAccessSignature.isPresent(in: asked.query) else { return .anonymous }
             return try await authenticateSignature(asked)
         }

@@ -3,6 +3,7 @@ import AzureWire
 import HTTPExchange
 import NIOHTTP1
 import StorageModel
+import Tokens
 
 // User delegation keys and the signatures made with them.
 // Sources: "Get User Delegation Key", "Create a user delegation SAS".
@@ -30,8 +31,8 @@ extension Authenticator {
             throw refused("ske is not a valid time: \(fields.keyExpiry)")
         }
         let (target, reach) = try resolve(resource, names, asked)
-        let tenant = fields.tenantID.asciiLowercased
-        let object = fields.objectID.asciiLowercased
+        let tenant = fields.tenantID.lowercased()
+        let object = fields.objectID.lowercased()
         let key = access.userDelegationKey(
             tenant: tenant, objectID: object, account: asked.account.name, start: start, expiry: expiry,
             service: fields.keyService, version: fields.keyVersion, epoch: asked.account.delegationEpoch)
@@ -64,8 +65,8 @@ extension Authenticator {
             throw AzureError.authenticationFailed(detail: "sduoid: the request needs a token of the delegated user")
         }
         let identity = try await verify(token, asked).identity
-        guard identity.objectID == objectID.asciiLowercased,
-            tenantID.map({ $0.asciiLowercased == identity.tenantID }) ?? true
+        guard identity.objectID == objectID.lowercased(),
+            tenantID.map({ $0.lowercased() == identity.tenantID }) ?? true
         else { throw AzureError.authenticationFailed(detail: "sduoid: the token is another user's") }
     }
 }
