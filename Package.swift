@@ -187,9 +187,8 @@ let package = Package(
         tests(
             "AzureBlobTests",
             [
-                "AzureBlob", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "StorageModel",
-                "StorageTestKit",
-                .nioCore, .nioHTTP1, .crypto, .logging,
+                "AzureBlob", "AzureWire", "HTTPExchange", "Access", "Tokens", "Namespace", "Checksums", "StorageModel",
+                "StorageTestKit", .nioCore, .nioHTTP1, .crypto, .cryptoExtras, .logging,
             ]),
         tests(
             "AdminTests",
