@@ -67,7 +67,7 @@ let package = Package(
         module("Checksums", in: "Support", ["CChecksums"]),
         .target(name: "CFileSystem", path: "Sources/Support/CFileSystem"),
         module("Observability", in: "Support", ["StorageModel", .logging]),
-        module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
+        module("HTTPExchange", in: "Support", ["StorageModel", "Observability", .nioCore, .nioHTTP1]),
 
         module("Certificates", in: "Support", ["StorageModel", .x509, .asn1, .crypto]),
 
@@ -87,7 +87,7 @@ let package = Package(
         // Core: every rule, once.
         module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
         module("Tokens", in: "Core", ["StorageModel", "WebDocuments", .jwt, .crypto, .logging]),
-        module("Admission", in: "Core", ["StorageModel"]),
+        module("Admission", in: "Core", ["StorageModel", "HTTPExchange", "Observability"]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
@@ -116,7 +116,8 @@ let package = Package(
             "Node", in: "Assembly",
             [
                 "StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
-                "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates", "Namespace", "AzureBlob",
+                "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates",
+                "Namespace", "AzureBlob",
                 "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
             ]),
         .executableTarget(
@@ -160,6 +161,7 @@ let package = Package(
                 "ExtentsLocal", "Extents", "Checksums", "StorageModel", "StorageTestKit", .nioCore,
             ]),
         tests("AccessTests", ["Access", "StorageModel"]),
+        tests("AdmissionTests", ["Admission", "HTTPExchange", "Observability", "StorageModel"]),
         tests(
             "NamespaceTests",
             [
@@ -170,8 +172,8 @@ let package = Package(
         tests(
             "AzureBlobTests",
             [
-                "AzureBlob", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "StorageModel",
-                "StorageTestKit",
+                "AzureBlob", "AzureWire", "HTTPExchange", "Observability", "Access", "Namespace", "Checksums",
+                "StorageModel", "StorageTestKit",
                 .nioCore, .nioHTTP1, .crypto, .logging,
             ]),
         tests("AdminTests", ["Admin", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioHTTP1]),
@@ -182,7 +184,7 @@ let package = Package(
                 .nioEmbedded,
                 .logging,
             ]),
-        tests("NodeTests", ["Node", "Access", "StorageModel"]),
+        tests("NodeTests", ["Node", "Access", "Observability", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",
