@@ -48,6 +48,11 @@ struct Serve: AsyncParsableCommand {
     @Option(
         name: .customLong("audit-overflow"), help: "drop (default) or refuse when audit lines cannot be kept up with.")
     var auditOverflow: String?
+    @Option(
+        name: .customLong("audit-rotate-size"),
+        help: "Bytes after which the audit file is rotated (default 256M; 0 turns it off).") var auditRotateSize:
+        String?
+    @Option(name: .customLong("audit-keep"), help: "Rotated audit files that stay (default 8).") var auditKeep: String?
     @Option(name: .customLong("log-level"), help: "trace, debug, info (default), notice, warning, error or critical.")
     var logLevel: String?
     @Option(name: .customLong("log-format"), help: "text (default) or json.") var logFormat: String?
@@ -59,7 +64,8 @@ struct Serve: AsyncParsableCommand {
             (.data, data), (.listen, listen), (.admin, admin), (.accountsFile, accountsFile), (.durability, durability),
             (.capacity, capacity), (.blockCache, blockCache), (.rehydrationSeconds, rehydrationSeconds),
             (.scrubRate, scrubRate), (.maxConnections, maxConnections), (.maxRequests, maxRequests),
-            (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow), (.logLevel, logLevel),
+            (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow),
+            (.auditRotateSize, auditRotateSize), (.auditKeep, auditKeep), (.logLevel, logLevel),
             (.logFormat, logFormat), (.dev, dev ? "true" : nil),
             (.allowPublicAccess, allowPublicAccess ? "true" : nil), (.serveArchived, serveArchived ? "true" : nil),
         ]
@@ -81,12 +87,14 @@ struct Serve: AsyncParsableCommand {
         let node = NodeService(configuration, logger: logger) { blob, admin in
             Terminal.say("forebay ready blob=\(blob) admin=\(admin)")
         }
+        let hangups = HangupService { node.reopenAuditLog() }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
                     .init(
                         service: node, successTerminationBehavior: .gracefullyShutdownGroup,
-                        failureTerminationBehavior: .gracefullyShutdownGroup)
+                        failureTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: hangups),
                 ], gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "forebay.lifecycle")))
         do { try await group.run() } catch {
             logger.critical("cannot run", metadata: [LogKey.error: "\(error)"])

@@ -21,6 +21,7 @@ package final class NodeService: Service {
     private let state = Locked(NodeState.starting)
     private let health: StoreHealth
     private let accounts: AccountDirectory
+    private let audit = Locked<AuditLog?>(nil)
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
@@ -36,8 +37,7 @@ package final class NodeService: Service {
 
     package func run() async throws {
         let metrics = MetricRegistry()
-        let audit = try AuditLog(
-            configuration.audit, overflow: configuration.auditOverflow == .drop ? .drop : .refuse, metrics: metrics)
+        let audit = try openAudit(metrics)
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
         let admin = try adminDoor(metrics, startedAt: started)
@@ -54,6 +54,24 @@ package final class NodeService: Service {
         await audit.close()
         await admin.shutdown(grace: .seconds(1))
         logger.info("stopped")
+    }
+
+    /// Opens the audit file anew: somebody may have renamed it.
+    package func reopenAuditLog() { audit.withLock { $0 }?.reopen() }
+
+    private func openAudit(_ metrics: MetricRegistry) throws -> AuditLog {
+        let settings = configuration.audit
+        let opened = try AuditLog(
+            settings.destination, overflow: settings.overflow, rotation: settings.rotation, metrics: metrics,
+            onTrouble: { [logger] errorNumber in
+                if let errorNumber {
+                    logger.error("audit lines cannot be written", metadata: [LogKey.error: "errno \(errorNumber)"])
+                } else {
+                    logger.notice("audit lines are written again")
+                }
+            })
+        audit.withLock { $0 = opened }
+        return opened
     }
 
     /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.

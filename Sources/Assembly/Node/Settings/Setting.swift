@@ -20,6 +20,8 @@ package enum Setting: String, CaseIterable, Sendable {
     case drainSeconds = "drain-seconds"
     case audit
     case auditOverflow = "audit-overflow"
+    case auditRotateSize = "audit-rotate-size"
+    case auditKeep = "audit-keep"
     case logLevel = "log-level"
     case logFormat = "log-format"
 

@@ -1,5 +1,5 @@
 import Access
-import HTTPExchange
+import Observability
 
 extension RequesterFacts {
     convenience init(_ principal: Principal, _ grant: Grant?) {
