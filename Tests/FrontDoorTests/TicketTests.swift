@@ -114,8 +114,7 @@ struct TicketTests {
         } peer: { fixture, client in
             await isServing.wait()
             try await client.abort()
-            // The node has noticed when an upload that waits for its peer has been ended: see the next test. Here either
-            // order is right, and the ticket ends in both.
+            // Whether the node knows by now that the peer is gone is left open: the ticket ends in both cases.
             mayEnd.set()
         }
         #expect(charged.count == 1)
