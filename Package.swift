@@ -68,7 +68,7 @@ let package = Package(
         module("Checksums", in: "Support", ["CChecksums"]),
         .target(name: "CFileSystem", path: "Sources/Support/CFileSystem"),
         module("Observability", in: "Support", ["StorageModel", .logging]),
-        module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
+        module("HTTPExchange", in: "Support", ["StorageModel", "Observability", .nioCore, .nioHTTP1]),
 
         module("Certificates", in: "Support", ["StorageModel", .x509, .asn1, .crypto]),
 
@@ -91,7 +91,7 @@ let package = Package(
         module(
             "Tokens", in: "Core",
             ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),
-        module("Admission", in: "Core", ["StorageModel"]),
+        module("Admission", in: "Core", ["StorageModel", "HTTPExchange", "Observability"]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
@@ -166,6 +166,7 @@ let package = Package(
                 "ExtentsLocal", "Extents", "Checksums", "StorageModel", "StorageTestKit", .nioCore,
             ]),
         tests("AccessTests", ["Access", "Metadata", "StorageModel", "StorageTestKit"]),
+        tests("AdmissionTests", ["Admission", "HTTPExchange", "Observability", "StorageModel"]),
         tests(
             "TokensTests",
             [
@@ -187,8 +188,8 @@ let package = Package(
         tests(
             "AzureBlobTests",
             [
-                "AzureBlob", "AzureWire", "HTTPExchange", "Access", "Tokens", "Namespace", "Checksums", "StorageModel",
-                "StorageTestKit", .nioCore, .nioHTTP1, .crypto, .cryptoExtras, .logging,
+                "AzureBlob", "AzureWire", "HTTPExchange", "Observability", "Access", "Tokens", "Admission", "Namespace",
+                "Checksums", "StorageModel", "StorageTestKit", .nioCore, .nioHTTP1, .crypto, .cryptoExtras, .logging,
             ]),
         tests(
             "AdminTests",
@@ -203,7 +204,7 @@ let package = Package(
                 .nioHTTP1, .nioEmbedded, .nioSSL, .logging,
             ]),
         tests("CertificatesTests", ["Certificates", "StorageModel", .x509, .asn1, .crypto]),
-        tests("NodeTests", ["Node", "Access", "Admin", "FrontDoor", "StorageModel"]),
+        tests("NodeTests", ["Node", "Access", "Admin", "FrontDoor", "Observability", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",

@@ -1,6 +1,7 @@
 import AzureWire
 import HTTPExchange
 import NIOHTTP1
+import Observability
 import Testing
 
 @testable import AzureBlob

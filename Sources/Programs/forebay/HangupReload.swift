@@ -2,7 +2,7 @@ import Node
 import ServiceLifecycle
 import UnixSignals
 
-/// SIGHUP makes a node read its certificates again.
+/// SIGHUP makes a node read again what lies in files, and open its audit file anew.
 struct HangupReload: Service {
     let node: NodeService
 

@@ -57,6 +57,11 @@ struct Serve: AsyncParsableCommand {
     @Option(
         name: .customLong("audit-overflow"), help: "drop (default) or refuse when audit lines cannot be kept up with.")
     var auditOverflow: String?
+    @Option(
+        name: .customLong("audit-rotate-size"),
+        help: "Bytes after which the audit file is rotated (default 256M; 0 turns it off).") var auditRotateSize:
+        String?
+    @Option(name: .customLong("audit-keep"), help: "Rotated audit files that stay (default 8).") var auditKeep: String?
     @Option(name: .customLong("log-level"), help: "trace, debug, info (default), notice, warning, error or critical.")
     var logLevel: String?
     @Option(name: .customLong("log-format"), help: "text (default) or json.") var logFormat: String?
@@ -85,7 +90,8 @@ struct Serve: AsyncParsableCommand {
             (.nodeKeyFile, nodeKeyFile), (.adminTokenFile, adminTokenFile),
             (.metricsOpen, metricsOpen ? "true" : nil), (.capacity, capacity), (.blockCache, blockCache), (.rehydrationSeconds, rehydrationSeconds),
             (.scrubRate, scrubRate), (.maxConnections, maxConnections), (.maxRequests, maxRequests),
-            (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow), (.logLevel, logLevel),
+            (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow),
+            (.auditRotateSize, auditRotateSize), (.auditKeep, auditKeep), (.logLevel, logLevel),
             (.logFormat, logFormat), (.entraAuthority, entraAuthority), (.entraKeysFile, entraKeysFile),
             (.entraCAFile, entraCAFile), (.dev, dev ? "true" : nil),
             (.allowPublicAccess, allowPublicAccess ? "true" : nil), (.serveArchived, serveArchived ? "true" : nil),

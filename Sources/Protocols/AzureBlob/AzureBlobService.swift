@@ -1,4 +1,5 @@
 package import Access
+package import Admission
 import AzureWire
 package import HTTPExchange
 package import Logging
@@ -19,6 +20,7 @@ package final class AzureBlobService: HTTPService {
     let configuration: Configuration
     let addressing: Addressing
     let authenticator: Authenticator
+    private let admission: AdmissionControl?
     let logger: Logger
 
     /// What refusals name that belong to no request, and the layout of signatures when no version is given.
@@ -30,12 +32,13 @@ package final class AzureBlobService: HTTPService {
 
     package init(
         namespace: Namespace, accounts: AccountDirectory, tokens: TokenVerifier? = nil, access: AccessStore? = nil,
-        configuration: Configuration, logger: Logger
+        admission: AdmissionControl? = nil, configuration: Configuration, logger: Logger
     ) {
         self.namespace = namespace
         self.accounts = accounts
         self.configuration = configuration
         self.logger = logger
+        self.admission = admission
         addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
         authenticator = Authenticator(configuration, namespace: namespace, tokens: tokens, access: access)
     }
@@ -59,7 +62,15 @@ package final class AzureBlobService: HTTPService {
             await addCORSHeaders(to: &response, for: request, origin: origin, trace: trace)
         }
         complete(&response, of: request, headers, trace: trace)
+        response.ticket = trace.ticket
         return response
+    }
+
+    /// Whether the account and the caller may ask for more right now. The parts of a batch came in with it.
+    func admit(_ credential: Credential, to account: Account) throws(StorageFailure) -> (any RequestTicket)? {
+        try admission?.enter(
+            account: account.name, accountLimits: account.limits.account, principal: credential.admissionName,
+            principalLimits: account.limits.principal)
     }
 
     package func refuse(_ refusal: HTTPRefusal, requestID: String) -> HTTPResponse {
@@ -118,6 +129,7 @@ struct Trace: Sendable {
     var account: Account?
     var operation: Operation?
     var credential: Credential?
+    var ticket: (any RequestTicket)?
     var asked: AccessRequest?
     var grant: Grant?
     var errorCode: String?

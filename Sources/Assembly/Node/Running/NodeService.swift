@@ -1,5 +1,6 @@
 import Access
 import Admin
+import Admission
 import AzureBlob
 import Extents
 import FrontDoor
@@ -25,6 +26,7 @@ package final class NodeService: Service {
     private let access = Locked<AccessStore?>(nil)
     private let certificates = Locked<NodeCertificates?>(nil)
     private let tokens = Locked<NodeTokens?>(nil)
+    private let audit = Locked<AuditLog?>(nil)
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
@@ -39,8 +41,7 @@ package final class NodeService: Service {
 
     package func run() async throws {
         let metrics = MetricRegistry()
-        let audit = try AuditLog(
-            configuration.audit, overflow: configuration.auditOverflow == .drop ? .drop : .refuse, metrics: metrics)
+        let audit = try openAudit(metrics)
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
         let token = try await configuration.secrets.readAdminToken(in: configuration.dataDirectory, world)
@@ -66,14 +67,30 @@ package final class NodeService: Service {
         logger.info("stopped")
     }
 
-    /// Reads certificates and keys of issuers again, as at SIGHUP. Open connections go on with the old certificates. What
-    /// cannot be used is logged, and stays as it was.
+    /// As at SIGHUP: reads certificates and keys of issuers again, and opens the audit file anew, because somebody may have
+    /// renamed it. Open connections go on with the old certificates. What cannot be used is logged, and stays as it was.
     package func reload() async {
+        audit.withLock { $0 }?.reopen()
         await certificates.withLock { $0 }?.reload()
         guard let tokens = tokens.withLock({ $0 }) else { return }
         do { try await NIOThreadPool.singleton.runIfActive { try tokens.reload() } } catch {
             logger.error("keys of the issuer not read", metadata: [LogKey.error: "\(error)"])
         }
+    }
+
+    private func openAudit(_ metrics: MetricRegistry) throws -> AuditLog {
+        let settings = configuration.audit
+        let opened = try AuditLog(
+            settings.destination, overflow: settings.overflow, rotation: settings.rotation, metrics: metrics,
+            onTrouble: { [logger] errorNumber in
+                if let errorNumber {
+                    logger.error("audit lines cannot be written", metadata: [LogKey.error: "errno \(errorNumber)"])
+                } else {
+                    logger.notice("audit lines are written again")
+                }
+            })
+        audit.withLock { $0 = opened }
+        return opened
     }
 
     /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.
@@ -103,8 +120,10 @@ package final class NodeService: Service {
         blob.tenant = configuration.entra.tenants.first ?? blob.tenant
         blob.authority = configuration.entra.authority
         let service = AzureBlobService(
-            namespace: namespace, accounts: accounts, tokens: tokens?.verifier, access: access, configuration: blob,
-            logger: logger)
+            namespace: namespace, accounts: accounts, tokens: tokens?.verifier, access: access,
+            admission: AdmissionControl(
+                capacity: configuration.maximumRequests, world: world, metrics: metrics),
+            configuration: blob, logger: logger)
         var limits = FrontDoorLimits()
         limits.connections = configuration.maximumConnections
         limits.requestsInFlight = configuration.maximumRequests

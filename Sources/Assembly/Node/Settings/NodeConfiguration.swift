@@ -15,7 +15,6 @@ package struct NodeConfiguration: Sendable {
     }
 
     package enum Durability: String, CaseIterable, Sendable { case synced, relaxed }
-    package enum AuditOverflow: String, CaseIterable, Sendable { case drop, refuse }
 
     package var dataDirectory: String
     /// Where plain HTTP is spoken; with TLS and no `tls-listen`, where TLS is. `nil` for nowhere.
@@ -36,8 +35,7 @@ package struct NodeConfiguration: Sendable {
     package var maximumConnections: Int
     package var maximumRequests: Int
     package var drainSeconds: Int
-    package var audit: AuditDestination
-    package var auditOverflow: AuditOverflow
+    package var audit: AuditSettings
     package var logLevel: Logger.Level
     package var logFormat: LineLogHandler.Format
     package var entra: Entra
@@ -70,13 +68,7 @@ package struct NodeConfiguration: Sendable {
         maximumConnections = try values.number(.maxConnections, in: 1...1_000_000) ?? 4096
         maximumRequests = try values.number(.maxRequests, in: 1...1_000_000) ?? 2048
         drainSeconds = try values.number(.drainSeconds, in: 0...3600) ?? 30
-        audit =
-            switch values.text(.audit) ?? "none" {
-            case "none": .none
-            case "stdout": .standardOutput
-            case let path: .file(path: path)
-            }
-        auditOverflow = try values.choice(.auditOverflow, AuditOverflow.self) ?? .drop
+        audit = try AuditSettings(values)
         logLevel = try values.choice(.logLevel, Logger.Level.self) ?? .info
         logFormat = try values.choice(.logFormat, LineLogHandler.Format.self) ?? .text
         entra = try Entra(values, isDevelopment: isDevelopment)

@@ -25,6 +25,8 @@ package enum Setting: String, CaseIterable, Sendable {
     case drainSeconds = "drain-seconds"
     case audit
     case auditOverflow = "audit-overflow"
+    case auditRotateSize = "audit-rotate-size"
+    case auditKeep = "audit-keep"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case entraTenant = "entra-tenant"

@@ -60,6 +60,8 @@ extension ConnectionHandler {
 
     private func finish(_ exchange: Exchange, _ response: HTTPResponse, _ outcome: Outcome) {
         door.record(exchange, response, outcome, handler: self)
+        // Before the next request of this connection begins: it may need the place.
+        response.ticket?.end(requestBytes: machine.bodyBytes, responseBytes: exchange.bodyBytes)
         leave(exchange)
         switch outcome {
         case .complete: perform(machine.answerEnded(now: now))

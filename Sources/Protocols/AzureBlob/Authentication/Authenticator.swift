@@ -14,6 +14,20 @@ struct Credential: Sendable {
     /// `rscc`, `rscd`, `rsce`, `rscl`, `rsct` of a shared access signature: headers of the answer to a read.
     var responseHeaders: [String?] = []
 
+    /// Who shares one set of limits. The holders of an account key and of its signatures are one: nothing tells them apart.
+    var admissionName: String? {
+        switch principal {
+        case .anonymous: return "anonymous"
+        case .accountKey(_, let number): return number == 1 ? "key1" : "key2"
+        case .identity(let identity): return identity.objectID
+        case .delegated(let delegation):
+            switch delegation.signer {
+            case .accountKey(let number): return number == 1 ? "key1" : "key2"
+            case .identity(let identity): return identity.objectID
+            }
+        }
+    }
+
     static let anonymous = Credential(principal: .anonymous)
 }
 

@@ -44,8 +44,17 @@ extension MetricName {
 
     // Audit
     package static let auditLines = Self("audit_lines_total", .counter, "Audit lines written.")
-    package static let auditDropped = Self("audit_dropped_total", .counter, "Audit lines lost to a full queue.")
-    package static let auditFailures = Self("audit_write_failures_total", .counter, "Failed writes of audit lines.")
+    package static let auditDropped = Self(
+        "audit_dropped_total", .counter, "Audit lines lost to a full queue or a failed write.")
+    package static let auditFailures = Self(
+        "audit_write_failures_total", .counter, "Failed writes, rotations and openings of the audit file.")
+    package static let auditRotations = Self("audit_rotations_total", .counter, "Rotations of the audit file.")
+
+    // Admission
+    package static let admissionAdmitted = Self(
+        "admission_admitted_total", .counter, "Requests that the limits let in, by account.")
+    package static let admissionRefused = Self(
+        "admission_refused_total", .counter, "Requests that the limits refused, by account and reason.")
 
     // Admin
     package static let adminUnauthenticated = Self(
