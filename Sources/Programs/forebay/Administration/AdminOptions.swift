@@ -12,7 +12,9 @@ struct AdminOptions: ParsableArguments {
     var tokenFile: String?
     @Option(help: "The node's data directory, for the token in it (also FOREBAY_DATA).") var data: String?
 
-    private var environment: [String: String] { ProcessInfo.processInfo.environment }
+    private var environment: [String: String] {
+        ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
+    }
     var address: String { admin ?? environment["FOREBAY_ADMIN"] ?? "127.0.0.1:10009" }
 
     /// - Throws: `CommandFailure` for a token that was pointed to and cannot be read, or none at all.
