@@ -88,7 +88,8 @@ struct Serve: AsyncParsableCommand {
         let options: [(Setting, String?)] = [
             (.data, data), (.listen, listen), (.admin, admin), (.accountsFile, accountsFile), (.durability, durability),
             (.nodeKeyFile, nodeKeyFile), (.adminTokenFile, adminTokenFile),
-            (.metricsOpen, metricsOpen ? "true" : nil), (.capacity, capacity), (.blockCache, blockCache), (.rehydrationSeconds, rehydrationSeconds),
+            (.metricsOpen, metricsOpen ? "true" : nil), (.capacity, capacity), (.blockCache, blockCache),
+            (.rehydrationSeconds, rehydrationSeconds),
             (.scrubRate, scrubRate), (.maxConnections, maxConnections), (.maxRequests, maxRequests),
             (.drainSeconds, drainSeconds), (.audit, audit), (.auditOverflow, auditOverflow),
             (.auditRotateSize, auditRotateSize), (.auditKeep, auditKeep), (.logLevel, logLevel),

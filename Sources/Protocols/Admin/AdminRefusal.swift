@@ -13,7 +13,7 @@ struct AdminRefusal: Error, Sendable, Equatable {
 
     static let unauthenticated = AdminRefusal(
         status: .unauthorized, code: "Unauthenticated",
-        message: "Send the admin token: Authorization: Bearer TOKEN.",
+        message: "No valid admin token was sent. It goes into the header Authorization: Bearer TOKEN.",
         headers: ["WWW-Authenticate": "Bearer realm=\"forebay admin\""])
     static let starting = AdminRefusal(
         status: .serviceUnavailable, code: "NotReady", message: "The node is starting.", headers: ["Retry-After": "1"])

@@ -43,7 +43,8 @@ extension NodeSecrets {
         }
         guard let key = Self.nodeKey(text) else {
             throw StorageFailure(
-                .unavailable, detail: "\(file.path) is not \(NodeKey.byteCount) bytes in Base64. Bring the node key back.")
+                .unavailable,
+                detail: "\(file.path) is not \(NodeKey.byteCount) bytes in Base64. Bring the node key back.")
         }
         return key
     }

@@ -45,7 +45,8 @@ extension AccessStore {
         }
         switch plan {
         case .known: return
-        case .full: throw StorageFailure(.busy(retryAfterSeconds: 60), detail: "Too many user delegation keys are valid.")
+        case .full:
+            throw StorageFailure(.busy(retryAfterSeconds: 60), detail: "Too many user delegation keys are valid.")
         case .write(let expired): try await write(identity, id, until: until, expired: expired, now: now)
         }
     }

@@ -44,7 +44,8 @@ package final class AccessStore: Sendable {
 
     private init(
         metadata: any MetadataStore, directory: AccountDirectory, configured: [AccountName: Account],
-        defaults: AccountSwitches, nodeKey: NodeKey, removal: @escaping Removal, delegators: [DelegatorID: KnownDelegator],
+        defaults: AccountSwitches, nodeKey: NodeKey, removal: @escaping Removal,
+        delegators: [DelegatorID: KnownDelegator],
         world: World
     ) {
         self.metadata = metadata
@@ -72,7 +73,11 @@ package final class AccessStore: Sendable {
         removal: @escaping Removal
     ) async throws(StorageFailure) -> AccessStore {
         let found = try await metadata.read(.scan) { reader throws(StorageFailure) in try StoredAccess(reader) }
-        let isSealed = found.accounts.values.contains { $0.record?.keys.isEmpty == false }
+        let configuredNames = Set(configured.map(\.name))
+        // What the configuration stands before is not opened: so a node whose key is lost can be run again.
+        let isSealed = found.accounts.contains { name, stored in
+            stored.record?.keys.isEmpty == false && !configuredNames.contains(name)
+        }
         let now = world.now()
         let store = AccessStore(
             metadata: metadata, directory: directory,

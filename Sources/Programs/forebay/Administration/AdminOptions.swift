@@ -20,7 +20,9 @@ struct AdminOptions: ParsableArguments {
         help: "PEM file with a certificate and its key, to show to such an endpoint instead of a token.")
     var adminCertificate: String?
 
-    private var environment: [String: String] { ProcessInfo.processInfo.environment }
+    private var environment: [String: String] {
+        ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
+    }
     var address: String { admin ?? environment["FOREBAY_ADMIN"] ?? "127.0.0.1:10009" }
 
     /// - Throws: `CommandFailure` for a token that was pointed to and cannot be read, or none at all.

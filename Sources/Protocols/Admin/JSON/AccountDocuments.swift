@@ -43,7 +43,8 @@ extension AccountChange {
         requiresTLS = try members.bool("requireTLS")
         if let text = try members.text("minimumTLS") {
             guard let version = TLSVersion.allCases.first(where: { $0.number == text }) else {
-                throw InvalidDocument("minimumTLS is one of \(TLSVersion.allCases.map(\.number).joined(separator: ", ")).")
+                throw InvalidDocument(
+                    "minimumTLS is one of \(TLSVersion.allCases.map(\.number).joined(separator: ", ")).")
             }
             minimumTLS = version
         }
