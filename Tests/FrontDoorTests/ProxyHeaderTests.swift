@@ -137,16 +137,18 @@ import Testing
         for index in 0..<4 { bytes[at + index] = UInt8(truncatingIfNeeded: sum >> (24 - 8 * UInt32(index))) }
         let expected = ProxyHeader(source: client("192.0.2.10", 50_000), privateLinkID: 0x1234_5678)
         #expect(try parse(bytes + [7]) == .complete(expected, byteCount: bytes.count))
-        // Whatever bit changes: it is never another valid header.
-        for index in 16..<bytes.count {
+        // Whatever bit changes, it is never another valid header; but without its type a checksum is none.
+        for index in 16..<bytes.count where index != at - 3 {
             for bit in 0..<8 {
                 var damaged = bytes
                 damaged[index] ^= 1 << bit
                 #expect(throws: ProxyHeader.Malformed.self) { try parse(damaged) }
             }
         }
-        #expect(throws: ProxyHeader.Malformed.entry) {
-            try parse(Self.header(0x21, 0x11, Array(bytes[16...]) + Self.bytes("03 0004 00000000")))
-        }
+        var twice = Self.header(
+            0x21, 0x11, Self.four + Self.bytes("03 0004 00000000") + Self.bytes("03 0004 00000000"))
+        let sumOfTwice = CRC32C.of(twice)
+        for index in 0..<4 { twice[at + index] = UInt8(truncatingIfNeeded: sumOfTwice >> (24 - 8 * UInt32(index))) }
+        #expect(throws: ProxyHeader.Malformed.entry) { try parse(twice) }
     }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import HTTPExchange
 import NIOCore
+import NIOHTTP1
 import StorageModel
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPExchange
+import Logging
 import NIOCore
 import NIOSSL
 import StorageModel
@@ -204,6 +205,7 @@ func describePeer(_ request: HTTPRequest) async -> HTTPResponse {
             let third = try await fixture.connect(tls: files.client())
             #expect(try await third.answer().status == 503)
             #expect(await third.hasEnded())
+            try await third.close()
             let drained = await fixture.door.shutdown(grace: .seconds(60))
             #expect(drained == .init(connectionsCut: 0, requestsAbandoned: 0))
             for client in silent { #expect(await client.hasEnded()) }
