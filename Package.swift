@@ -174,6 +174,7 @@ let package = Package(
             "WebDocumentsHTTPTests",
             [
                 "WebDocumentsHTTP", "WebDocuments", "StorageModel", "StorageTestKit", .nioCore, .nioPosix, .nioHTTP1,
+                .nioSSL, .x509, .asn1, .crypto,
             ]),
         tests(
             "NamespaceTests",
@@ -197,7 +198,7 @@ let package = Package(
                 .nioEmbedded,
                 .logging,
             ]),
-        tests("NodeTests", ["Node", "Access", "StorageModel"]),
+        tests("NodeTests", ["Node", "Access", "StorageModel", "Tokens", .logging]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",
