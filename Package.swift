@@ -177,6 +177,7 @@ let package = Package(
             "WebDocumentsHTTPTests",
             [
                 "WebDocumentsHTTP", "WebDocuments", "StorageModel", "StorageTestKit", .nioCore, .nioPosix, .nioHTTP1,
+                .nioSSL, .x509, .asn1, .crypto,
             ]),
         tests(
             "NamespaceTests",
@@ -204,7 +205,8 @@ let package = Package(
                 .nioHTTP1, .nioEmbedded, .nioSSL, .logging,
             ]),
         tests("CertificatesTests", ["Certificates", "StorageModel", .x509, .asn1, .crypto]),
-        tests("NodeTests", ["Node", "Access", "Admin", "FrontDoor", "Observability", "StorageModel"]),
+        tests(
+            "NodeTests", ["Node", "Access", "Admin", "FrontDoor", "Observability", "StorageModel", "Tokens", .logging]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",

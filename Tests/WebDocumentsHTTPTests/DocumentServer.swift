@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import StorageModel
 
 /// A web server on a port of its own that has documents, a redirect and a page that never comes.
@@ -13,16 +14,17 @@ final class DocumentServer: Sendable {
         self.pages = pages
     }
 
-    static func start(host: String = "127.0.0.1") async throws -> DocumentServer {
+    static func start(tls: NIOSSLContext? = nil) async throws -> DocumentServer {
         let pages = Pages()
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(PageHandler(pages: pages))
                 }
             }
-            .bind(host: host, port: 0).get()
+            .bind(host: "127.0.0.1", port: 0).get()
         return DocumentServer(channel: channel, pages: pages)
     }
 

@@ -11,6 +11,7 @@ struct WebDocumentsHTTPTests {
         var options = WebDocumentsHTTP.Options()
         options.allowsPlainLoopback = allowsPlainLoopback
         options.answerSeconds = answerSeconds
+        options.connectSeconds = min(answerSeconds, options.connectSeconds)
         return try WebDocumentsHTTP(options)
     }
 
@@ -84,7 +85,7 @@ struct WebDocumentsHTTPTests {
     @Test func plainTextNeedsLeave() async throws {
         try await withServer { server in
             server.publish([7], at: "/one")
-            let documents = try Self.documents(allowsPlainLoopback: false)
+            let documents = try Self.documents(allowsPlainLoopback: false, answerSeconds: 1)
             #expect(await cause(documents, "http://127.0.0.1:\(server.port)/one").contains("not https"))
             // TLS where nobody speaks it.
             #expect(await cause(documents, "https://127.0.0.1:\(server.port)/one") != "no failure")

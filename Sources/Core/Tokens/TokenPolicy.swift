@@ -19,18 +19,21 @@ package struct TokenPolicy: Sendable {
         "https://login.partner.microsoftonline.cn": "https://sts.chinacloudapi.cn",
     ]
 
+    /// Where clients without a token are sent, tenant first in the path: `authorization_uri` of the challenge.
+    let authorizationURL: String
     private let issuers: [String: TrustedIssuer]
     private let audiences: Set<String>
     private let suffixes: [String]
 
     /// - Parameters:
-    ///   - tenants: GUIDs in lower case.
+    ///   - tenants: GUIDs in lower case; clients without a token are sent to the first.
     ///   - authority: where discovery documents are: `https://HOST[/PATH]`, no slash at the end.
     ///   - audiences: beside Azure's own ones.
     ///   - domainSuffixes: `SUFFIX` of this node's `ACCOUNT.SUFFIX`, beside Azure's own ones.
     package init(
         tenants: [String], authority: String = publicAuthority, audiences: [String] = [], domainSuffixes: [String] = []
     ) {
+        authorizationURL = "\(authority)/\(tenants.first ?? "common")/oauth2/authorize"
         let trusted = tenants.flatMap { TrustedIssuer.both(of: $0, authority: authority) }
         issuers = Dictionary(trusted.map { ($0.value, $0) }, uniquingKeysWith: { first, _ in first })
         self.audiences = Set((Self.storageAudiences + audiences).map(Self.normal))

@@ -28,6 +28,9 @@ package final class TokenVerifier: Sendable {
         keys = try SigningKeys(source, limits: limits, world: world, logger: logger) { cache.drop(keys: $0) }
     }
 
+    /// Where a client without a token gets one: `AUTHORITY/TENANT/oauth2/authorize`, as Azure's challenge says it.
+    package var authorizationURL: String { policy.authorizationURL }
+
     /// Takes signing keys from a document in place of those that it was given before; tokens of keys that are gone stop
     /// counting at once. For keys that come from a file.
     /// - Throws: `.invalidInput` when there is no usable key in it; then nothing changes.
