@@ -1,4 +1,5 @@
 import AzureWire
+import NIOHTTP1
 import StorageModel
 import Testing
 

@@ -1,4 +1,5 @@
 import Access
+import Admission
 import AzureWire
 import HTTPExchange
 import Logging
@@ -59,7 +60,7 @@ final class Fixture: Sendable {
         configuration.ownHosts = ["node.test"]
         service = AzureBlobService(
             namespace: core.namespace, accounts: accounts, tokens: tokens, access: access,
-            configuration: configuration,
+            admission: AdmissionControl(capacity: 16, world: core.world.world), configuration: configuration,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

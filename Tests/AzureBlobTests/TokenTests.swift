@@ -2,6 +2,7 @@ import Access
 import AzureWire
 import HTTPExchange
 import NIOHTTP1
+import Observability
 import StorageModel
 import StorageTestKit
 import Testing

@@ -97,12 +97,13 @@ package final class AzureBlobService: HTTPService {
             trace.cause = "\(thrown)"
         }
         trace.errorCode = error.code.name
-        if error.status >= 500, error.status != 501 {
+        // A refusal of a crowded node is counted; to log each would be one more load.
+        if error.status >= 500, error.status != 501, error.code != .serverBusy {
             logger.error(
                 "request failed",
                 metadata: [
                     LogKey.requestID: "\(request.id)", LogKey.operation: "\(trace.operation?.auditName ?? "Unknown")",
-                    LogKey.error: "\(error.code.name)", LogKey.cause: "\(trace.cause ?? "\(thrown)")",
+                    LogKey.error: "\(error.code.name)", LogKey.cause: "\(Redaction.text(trace.cause ?? "\(thrown)"))",
                 ])
         }
         var response = HTTPResponse(
