@@ -188,7 +188,7 @@ let package = Package(
                 .nioEmbedded,
                 .logging,
             ]),
-        tests("NodeTests", ["Node", "Access", "Admin", "StorageModel"]),
+        tests("NodeTests", ["Node", "Access", "Admin", "Metadata", "Namespace", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",
