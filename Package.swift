@@ -206,7 +206,11 @@ let package = Package(
             ]),
         tests("CertificatesTests", ["Certificates", "StorageModel", .x509, .asn1, .crypto]),
         tests(
-            "NodeTests", ["Node", "Access", "Admin", "FrontDoor", "Observability", "StorageModel", "Tokens", .logging]),
+            "NodeTests",
+            [
+                "Node", "Access", "Admin", "FrontDoor", "Metadata", "Namespace", "Observability", "StorageModel", "Tokens",
+                .logging,
+            ]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",
