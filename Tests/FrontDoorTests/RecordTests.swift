@@ -122,6 +122,36 @@ struct RecordTests {
         await audit.close()
     }
 
+    @Test("the audit line says what the connection is: TLS, and whom a proxy speaks for")
+    func auditsTheConnection() async throws {
+        var template = Array("/tmp/forebay-record-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        try #require(descriptor >= 0)
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        let audit = try AuditLog(.file(path: path), metrics: MetricRegistry())
+        let files = try TLSFiles()
+        let sources = [IPRange(cidr: "127.0.0.1")].compactMap { $0 }
+        let fixture = try await Fixture.start(
+            audit: audit, tls: files.server(), proxySources: sources, describePeer)
+        let header = ProxyHeaderTests.header(0x21, 0x11, ProxyHeaderTests.four)
+        let client = try await fixture.connect(preamble: header, tls: files.client())
+        try await client.send("GET /c/b HTTP/1.1\r\nHost: acc.example\r\n\r\n")
+        #expect(try await client.answer().status == 200)
+        await fixture.stop()
+        await audit.close()
+        let line = try read(descriptor)
+        for column in [
+            #""CallerIpAddress":"192.0.2.10:50000""#, #""Protocol":"HTTPS""#, #""TlsVersion":"TLS 1.3""#,
+            #""Uri":"https://acc.example/c/b""#,
+        ] {
+            #expect(line.contains(column), "\(column) in \(line)")
+        }
+    }
+
     private func read(_ descriptor: CInt) throws -> String {
         var chunk = [UInt8](repeating: 0, count: 65_536)
         let count = pread(descriptor, &chunk, chunk.count, 0)

@@ -3,6 +3,7 @@ import HTTPExchange
 import Logging
 import NIOCore
 import NIOSSL
+import Observability
 import StorageModel
 import Testing
 
@@ -210,6 +211,39 @@ func describePeer(_ request: HTTPRequest) async -> HTTPResponse {
             #expect(drained == .init(connectionsCut: 0, requestsAbandoned: 0))
             for client in silent { #expect(await client.hasEnded()) }
         }
+    }
+
+    @Test("two listeners share a service and its limits")
+    func plainTextBesideTLS() async throws {
+        let files = try TLSFiles()
+        let metrics = MetricRegistry()
+        var limits = FrontDoorLimits()
+        limits.connections = 2
+        let door = FrontDoor(
+            .init(
+                name: "test",
+                listeners: [
+                    .init(host: "127.0.0.1", port: 0), .init(host: "127.0.0.1", port: 0, tls: try files.server()),
+                ], limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                metrics: metrics, audit: try AuditLog(.none, metrics: metrics)),
+            service: ScriptedService(describePeer))
+        let addresses = try await door.bind()
+        try #require(addresses.count == 2)
+        let clients = [
+            try await RawClient.connect(to: addresses[0]),
+            try await RawClient.connect(to: addresses[1], tls: files.client()),
+        ]
+        for (client, connection) in zip(clients, ["plain", "TLS 1.3"]) {
+            try await client.send(Self.get)
+            #expect(try await client.answer().text.contains(connection))
+        }
+        for (address, tls) in zip(addresses, [nil, try files.client()]) {
+            let third = try await RawClient.connect(to: address, tls: tls)
+            #expect(try await third.answer().status == 503)
+            try await third.close()
+        }
+        await door.shutdown(grace: .zero)
+        for client in clients { #expect(await client.hasEnded()) }
     }
 
     @Test func bodiesIn() async throws {

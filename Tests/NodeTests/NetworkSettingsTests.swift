@@ -66,16 +66,18 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ([.tlsListen: ["127.0.0.1:1"]], "needs a tls-certificate"),
-        ([.listen: ["none"]], "must be a tls-listen"),
-        ([.listen: ["none"], .tlsCertificate: ["a"]], "must be a tls-listen"),
-        ([.tlsCertificate: ["a", "b"], .tlsKey: ["c"]], "2 of tls-certificate and 1 of tls-key"),
-        ([.tlsKey: ["c"]], "0 of tls-certificate and 1 of tls-key"),
-        ([.tlsMinimum: ["1.1"]], "1.2, 1.3"), ([.proxyProtocolFrom: ["10.0.0.0/33"]], "10.0.0.0/33"),
-        ([.proxyProtocolFrom: ["balancer"]], "balancer"), ([.adminClientCA: ["a"]], "needs an admin-tls-certificate"),
-        ([.tlsCertificate: ["a"], .tlsListen: ["0.0.0.0:443"]], "loopback"),
-    ] as [([Setting: [String]], String)])
+    @Test(
+        arguments: [
+            ([.tlsListen: ["127.0.0.1:1"]], "needs a tls-certificate"),
+            ([.listen: ["none"]], "must be a tls-listen"),
+            ([.listen: ["none"], .tlsCertificate: ["a"]], "must be a tls-listen"),
+            ([.tlsCertificate: ["a", "b"], .tlsKey: ["c"]], "2 of tls-certificate and 1 of tls-key"),
+            ([.tlsKey: ["c"]], "0 of tls-certificate and 1 of tls-key"),
+            ([.tlsMinimum: ["1.1"]], "1.2, 1.3"), ([.proxyProtocolFrom: ["10.0.0.0/33"]], "10.0.0.0/33"),
+            ([.proxyProtocolFrom: ["balancer"]], "balancer"),
+            ([.adminClientCA: ["a"]], "needs an admin-tls-certificate"),
+            ([.tlsCertificate: ["a"], .tlsListen: ["0.0.0.0:443"]], "loopback"),
+        ] as [([Setting: [String]], String)])
     func refused(flags: [Setting: [String]], words: String) {
         #expect(message(flags).contains(words))
     }

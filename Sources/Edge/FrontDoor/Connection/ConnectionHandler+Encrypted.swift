@@ -20,6 +20,8 @@ extension ConnectionHandler {
         let end = span.offset + Int64(span.length)
         let ahead = min(Self.aheadBytes, door.limits.outgoingBufferBytes)
         var sentInTurn = 0
+        // A head waits for the first bytes, which may not come.
+        defer { if outgoingBytes > 0 { context?.flush() } }
         while offset < end, !hasWriteFailed, context != nil {
             let wanted = Int(min(end - offset, Int64(Self.encryptedBytes)))
             var buffer = loop.takeFileBuffer(capacity: wanted)
