@@ -120,7 +120,8 @@ let package = Package(
             "Node", in: "Assembly",
             [
                 "StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
-                "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates", "Namespace", "AzureBlob",
+                "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates",
+                "Namespace", "AzureBlob",
                 "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
             ]),
         .executableTarget(

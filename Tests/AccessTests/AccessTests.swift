@@ -147,7 +147,8 @@ import Testing
         let read = DelegatedNeed(oneOf: .read, resourceTypes: .object, serviceSignatures: .any)
         let list = DelegatedNeed(oneOf: .list, resourceTypes: .container, serviceSignatures: .container)
         let put = DelegatedNeed(
-            oneOf: [.create, .write], allOf: .tags, onlyForNew: .create, resourceTypes: .object, serviceSignatures: .any)
+            oneOf: [.create, .write], allOf: .tags, onlyForNew: .create, resourceTypes: .object, serviceSignatures: .any
+        )
         let create = DelegatedNeed(oneOf: .create, resourceTypes: .container, serviceSignatures: .never)
         typealias Row = (Delegation.Reach, DelegatedPermissions, DelegatedNeed, Resource, Access.Refusal?)
         let rows: [Row] = [

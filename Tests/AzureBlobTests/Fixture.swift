@@ -32,7 +32,8 @@ final class Fixture: Sendable {
             Account(
                 name: try AccountName(validating: Self.publicAccount), keys: [Self.key],
                 switches: AccountSwitches(allowsPublicAccess: true)),
-            Account(name: try AccountName(validating: "keyless"), keys: [Self.key],
+            Account(
+                name: try AccountName(validating: "keyless"), keys: [Self.key],
                 switches: AccountSwitches(allowsSharedKey: false)),
         ])
         var configuration = AzureBlobService.Configuration(

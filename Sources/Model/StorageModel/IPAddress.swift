@@ -11,7 +11,8 @@ package struct IPAddress: Sendable, Hashable {
         switch bytes.count {
         case 4: self.bytes = Array(bytes)
         case 16:
-            let mapped = bytes.prefix(10).allSatisfy { $0 == 0 } && bytes.dropFirst(10).prefix(2).allSatisfy { $0 == 0xFF }
+            let mapped =
+                bytes.prefix(10).allSatisfy { $0 == 0 } && bytes.dropFirst(10).prefix(2).allSatisfy { $0 == 0xFF }
             self.bytes = Array(mapped ? bytes.suffix(4) : bytes.suffix(16))
         default: return nil
         }
