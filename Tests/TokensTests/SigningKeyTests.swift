@@ -54,6 +54,17 @@ struct SigningKeyTests {
         #expect(fixture.keyFetches == 2)
     }
 
+    @Test func aLookToOrder() async throws {
+        let fixture = try TokenFixture(keys: [.one])
+        try await fixture.verify(.versionOne())
+        try fixture.publish([.two])
+        try await fixture.verify(.versionOne())
+        fixture.verifier.lookAtKeysAgain()
+        #expect(try await fixture.refusal(TestToken.versionOne()) == .keyUnknown)
+        try await fixture.verify(TestToken.versionOne().signed(by: .two))
+        #expect(fixture.keyFetches == 2)
+    }
+
     @Test func anIssuerThatIsAway() async throws {
         let fixture = try TokenFixture(keys: [.one])
         let token = TestToken.versionOne().with("exp", "\(TestToken.now + 300_000)")
