@@ -43,11 +43,17 @@ struct AcceptanceTests {
             description: "claims that nobody knows",
             token: .versionOne().with("x", "{\"y\":[1,-2.5E+3,\"\\ud83d\\ude00\",null]}").with("aio", "\"AVQAq/8\""),
             kind: .user),
-        Row(description: "an access token's own type", token: .versionOne().withHeader("typ", "\"at+JWT\""), kind: .user),
+        Row(
+            description: "an access token's own type", token: .versionOne().withHeader("typ", "\"at+JWT\""), kind: .user
+        ),
         Row(description: "no type", token: .versionOne().withHeader("typ", nil), kind: .user),
         Row(description: "no version", token: .versionOne().with("ver", nil), kind: .user),
-        Row(description: "expired within the skew", token: .versionOne().with("exp", "\(TestToken.now - 299)"), kind: .user),
-        Row(description: "not yet valid within the skew", token: .versionOne().with("nbf", "\(TestToken.now + 300)"), kind: .user),
+        Row(
+            description: "expired within the skew", token: .versionOne().with("exp", "\(TestToken.now - 299)"),
+            kind: .user),
+        Row(
+            description: "not yet valid within the skew", token: .versionOne().with("nbf", "\(TestToken.now + 300)"),
+            kind: .user),
     ]
 
     @Test(arguments: rows) func accepted(_ row: Row) async throws {

@@ -104,7 +104,8 @@ struct KeyRingTests {
 struct KeySetDocumentTests {
     @Test func keysThatCanBeUsed() throws {
         let rows: [(String, [String: String], Bool)] = [
-            ("as it is", [:], true), ("without use", ["use": "\"sig\""], true), ("with alg", ["alg": "\"RS256\""], true),
+            ("as it is", [:], true), ("without use", ["use": "\"sig\""], true),
+            ("with alg", ["alg": "\"RS256\""], true),
             ("to verify", ["key_ops": "[\"verify\"]"], true), ("to sign", ["key_ops": "[\"sign\"]"], false),
             ("for encryption", ["use": "\"enc\""], false), ("for RS512", ["alg": "\"RS512\""], false),
             ("for HS256", ["alg": "\"HS256\""], false), ("for nothing known", ["alg": "null"], false),

@@ -65,7 +65,9 @@ struct RefusalTests {
         Row("a time with an exponent", .claimInvalid(.exp)) { one().with("exp", "1e12") },
         Row("a time beyond all dates", .claimInvalid(.exp)) { one().with("exp", "\(Int64.max)") },
         Row("a time before all dates", .claimInvalid(.nbf)) { one().with("nbf", "-1") },
-        Row("an issuer of other letters", .claimInvalid(.iss)) { one().with("iss", "\"https://sts.windows.n\u{e9}t/\"") },
+        Row("an issuer of other letters", .claimInvalid(.iss)) {
+            one().with("iss", "\"https://sts.windows.n\u{e9}t/\"")
+        },
         Row("an audience that is a number", .claimInvalid(.aud)) { one().with("aud", "1") },
         Row("an audience that is an empty list", .claimInvalid(.aud)) { one().with("aud", "[]") },
         Row("an audience among other things", .claimInvalid(.aud)) {
@@ -87,43 +89,57 @@ struct RefusalTests {
             // What a verifier that believes the header would compute with the key that everybody can read.
             one().withHeader("alg", "\"HS256\"")
         },
-        Row("HS256's code under RS256's name", .signature, text: {
-            let token = one()
-            let secret = SymmetricKey(data: Array(token.key.key.publicKey.pemRepresentation.utf8))
-            let code = HMAC<SHA256>.authenticationCode(for: Array(token.unsigned.utf8), using: secret)
-            return token.text(signature: Array(code))
-        }),
-        Row("alg HS256 and its code", .algorithm, text: {
-            let token = one().withHeader("alg", "\"HS256\"")
-            let secret = SymmetricKey(data: Array(token.key.key.publicKey.pemRepresentation.utf8))
-            let code = HMAC<SHA256>.authenticationCode(for: Array(token.unsigned.utf8), using: secret)
-            return token.text(signature: Array(code))
-        }),
-        Row("alg ES256", .algorithm, text: {
-            let token = one().withHeader("alg", "\"ES256\"")
-            let signature = try P256.Signing.PrivateKey().signature(for: Array(token.unsigned.utf8))
-            return token.text(signature: Array(signature.rawRepresentation))
-        }),
-        Row("alg PS256", .algorithm, text: {
-            let token = one().withHeader("alg", "\"PS256\"")
-            return token.text(signature: try token.key.sign(token.unsigned, .PSS))
-        }),
-        Row("PS256's signature under RS256's name", .signature, text: {
-            let token = one()
-            return token.text(signature: try token.key.sign(token.unsigned, .PSS))
-        }),
+        Row(
+            "HS256's code under RS256's name", .signature,
+            text: {
+                let token = one()
+                let secret = SymmetricKey(data: Array(token.key.key.publicKey.pemRepresentation.utf8))
+                let code = HMAC<SHA256>.authenticationCode(for: Array(token.unsigned.utf8), using: secret)
+                return token.text(signature: Array(code))
+            }),
+        Row(
+            "alg HS256 and its code", .algorithm,
+            text: {
+                let token = one().withHeader("alg", "\"HS256\"")
+                let secret = SymmetricKey(data: Array(token.key.key.publicKey.pemRepresentation.utf8))
+                let code = HMAC<SHA256>.authenticationCode(for: Array(token.unsigned.utf8), using: secret)
+                return token.text(signature: Array(code))
+            }),
+        Row(
+            "alg ES256", .algorithm,
+            text: {
+                let token = one().withHeader("alg", "\"ES256\"")
+                let signature = try P256.Signing.PrivateKey().signature(for: Array(token.unsigned.utf8))
+                return token.text(signature: Array(signature.rawRepresentation))
+            }),
+        Row(
+            "alg PS256", .algorithm,
+            text: {
+                let token = one().withHeader("alg", "\"PS256\"")
+                return token.text(signature: try token.key.sign(token.unsigned, .PSS))
+            }),
+        Row(
+            "PS256's signature under RS256's name", .signature,
+            text: {
+                let token = one()
+                return token.text(signature: try token.key.sign(token.unsigned, .PSS))
+            }),
         Row("alg RS512", .algorithm) { one().withHeader("alg", "\"RS512\"") },
         Row("alg in small letters", .algorithm) { one().withHeader("alg", "\"rs256\"") },
         Row("alg in a list", .algorithm) { one().withHeader("alg", "[\"RS256\"]") },
         Row("no alg", .algorithm) { one().withHeader("alg", nil) },
-        Row("another's key under this one's name", .signature, text: {
-            let token = one()
-            return token.text(signature: try TestKey.two.sign(token.unsigned))
-        }),
-        Row("a key that it brings along", .signature, text: {
-            let token = one().withHeader("jwk", try TestKey.two.jwk(["kid": "\"key-1\""]))
-            return token.text(signature: try TestKey.two.sign(token.unsigned))
-        }),
+        Row(
+            "another's key under this one's name", .signature,
+            text: {
+                let token = one()
+                return token.text(signature: try TestKey.two.sign(token.unsigned))
+            }),
+        Row(
+            "a key that it brings along", .signature,
+            text: {
+                let token = one().withHeader("jwk", try TestKey.two.jwk(["kid": "\"key-1\""]))
+                return token.text(signature: try TestKey.two.sign(token.unsigned))
+            }),
         Row("crit", .extension) { one().withHeader("crit", "[\"b64\"]").withHeader("b64", "false") },
         Row("crit that is empty", .extension) { one().withHeader("crit", "[]") },
         Row("a proof of possession", .type) { one().withHeader("typ", "\"pop\"") },
@@ -132,18 +148,23 @@ struct RefusalTests {
         Row("a kid that is a number", .keyMissing) { one().withHeader("kid", "1") },
         Row("a kid of 257 bytes", .keyMissing) { one().withHeader("kid", "\"\(String(repeating: "k", count: 257))\"") },
         Row("an unknown kid", .keyUnknown) { one().withHeader("kid", "\"key-9\"") },
-        Row("a changed claim", .signature, text: {
-            let parts = try one().text().split(separator: ".")
-            let other = one().with("oid", "\"cccccccc-0000-0000-0000-000000000003\"").unsigned.split(separator: ".")
-            return "\(parts[0]).\(other[1]).\(parts[2])"
-        }),
-        Row("a changed header", .signature, text: {
-            let parts = try one().text().split(separator: ".")
-            let other = one().withHeader("x", "1").unsigned.split(separator: ".")
-            return "\(other[0]).\(parts[1]).\(parts[2])"
-        }),
+        Row(
+            "a changed claim", .signature,
+            text: {
+                let parts = try one().text().split(separator: ".")
+                let other = one().with("oid", "\"cccccccc-0000-0000-0000-000000000003\"").unsigned.split(separator: ".")
+                return "\(parts[0]).\(other[1]).\(parts[2])"
+            }),
+        Row(
+            "a changed header", .signature,
+            text: {
+                let parts = try one().text().split(separator: ".")
+                let other = one().withHeader("x", "1").unsigned.split(separator: ".")
+                return "\(other[0]).\(parts[1]).\(parts[2])"
+            }),
         Row("a short signature", .signature, text: { one().text(signature: [1, 2, 3]) }),
-        Row("a longer signature", .signature, text: { one().text(signature: try one().key.sign(one().unsigned) + [0]) }),
+        Row(
+            "a longer signature", .signature, text: { one().text(signature: try one().key.sign(one().unsigned) + [0]) }),
     ]
 
     static let forms: [Row] = [
@@ -155,11 +176,15 @@ struct RefusalTests {
         Row("the other alphabet", .malformed, text: { "\(one().unsigned).+/+/" }),
         Row("a blank", .malformed, text: { " " + (try one().text()) }),
         Row("no signature", .malformed, text: { one().unsigned + "." }),
-        Row("a header that is no JSON", .malformed, text: { "AAAA." + one().unsigned.split(separator: ".")[1] + ".AAAA" }),
+        Row(
+            "a header that is no JSON", .malformed,
+            text: { "AAAA." + one().unsigned.split(separator: ".")[1] + ".AAAA" }),
         Row("a header that is a list", .malformed, text: { base64URL(Array("[]".utf8)) + ".e30.AAAA" }),
-        Row("a payload that is no object", .malformed, text: {
-            "\(one().unsigned.split(separator: ".")[0]).\(base64URL(Array("1".utf8))).AAAA"
-        }),
+        Row(
+            "a payload that is no object", .malformed,
+            text: {
+                "\(one().unsigned.split(separator: ".")[0]).\(base64URL(Array("1".utf8))).AAAA"
+            }),
         Row("bytes behind the payload", .malformed) { one().with("z", "1}  x {\"y\":1") },
         Row("a claim twice", .ambiguous) {
             var token = one()

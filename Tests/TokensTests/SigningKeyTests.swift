@@ -54,6 +54,17 @@ struct SigningKeyTests {
         #expect(fixture.keyFetches == 2)
     }
 
+    @Test func aLookToOrder() async throws {
+        let fixture = try TokenFixture(keys: [.one])
+        try await fixture.verify(.versionOne())
+        try fixture.publish([.two])
+        try await fixture.verify(.versionOne())
+        fixture.verifier.lookAtKeysAgain()
+        #expect(try await fixture.refusal(TestToken.versionOne()) == .keyUnknown)
+        try await fixture.verify(TestToken.versionOne().signed(by: .two))
+        #expect(fixture.keyFetches == 2)
+    }
+
     @Test func anIssuerThatIsAway() async throws {
         let fixture = try TokenFixture(keys: [.one])
         let token = TestToken.versionOne().with("exp", "\(TestToken.now + 300_000)")
@@ -124,6 +135,32 @@ struct SigningKeyTests {
         }
     }
 
+    /// Who may sign for one tenant signs for that one alone, though both are trusted.
+    @Test func tenantsDoNotSignForEachOther() async throws {
+        let fixture = try TokenFixture(keys: [.one])
+        let other = TestToken.otherTenant
+        let verifier = try TokenVerifier(
+            TokenPolicy(tenants: [TestToken.tenant, other]), keys: .provider(fixture.documents),
+            world: fixture.world.world, logger: quietLogger)
+        let base = "\(TokenFixture.authority)/\(other)"
+        fixture.discovery(
+            "\(base)/v2.0/.well-known/openid-configuration", issuer: "\(base)/v2.0", keys: "\(base)/keys")
+        fixture.documents.publish(keySet([try TestKey.two.jwk()]), at: "\(base)/keys")
+        let theirs = TestToken.versionTwo().with("iss", "\"\(base)/v2.0\"").with("tid", "\"\(other)\"")
+        let rows: [(TestToken, TokenRefusal?)] = [
+            (.versionTwo(), nil), (theirs.signed(by: .two), nil), (theirs.signed(by: .one), .keyUnknown),
+            (TestToken.versionTwo().signed(by: .two), .keyUnknown),
+        ]
+        for (token, refusal) in rows {
+            let found: TokenRefusal?
+            do {
+                _ = try await verifier.verify(token.text(), audienceAccount: TokenFixture.account)
+                found = nil
+            } catch { found = error as? TokenRefusal }
+            #expect(found == refusal)
+        }
+    }
+
     @Test func manyAtOnceFetchOnce() async throws {
         let fixture = try TokenFixture(keys: [.one])
         fixture.documents.hold()
@@ -173,11 +210,15 @@ struct SigningKeyTests {
         let one = try TestToken.versionOne().text()
         let two = try TestToken.versionTwo().signed(by: .two).text()
         _ = try await documents.verify(one, audienceAccount: world.account)
-        await #expect(throws: TokenRefusal.keyUnknown) { try await documents.verify(two, audienceAccount: world.account) }
+        await #expect(throws: TokenRefusal.keyUnknown) {
+            try await documents.verify(two, audienceAccount: world.account)
+        }
         #expect(throws: StorageFailure.self) { try documents.replaceKeys(Array("{}".utf8)) }
         _ = try await documents.verify(one, audienceAccount: world.account)
         try documents.replaceKeys(keySet([try TestKey.two.jwk()]))
-        await #expect(throws: TokenRefusal.keyUnknown) { try await documents.verify(one, audienceAccount: world.account) }
+        await #expect(throws: TokenRefusal.keyUnknown) {
+            try await documents.verify(one, audienceAccount: world.account)
+        }
         _ = try await documents.verify(two, audienceAccount: world.account)
         #expect(throws: StorageFailure.self) {
             try TokenVerifier(

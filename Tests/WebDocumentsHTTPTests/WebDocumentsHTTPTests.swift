@@ -7,7 +7,8 @@ import WebDocuments
 
 @Suite("Documents over HTTP")
 struct WebDocumentsHTTPTests {
-    private static func documents(allowsPlainLoopback: Bool = true, answerSeconds: Int64 = 8) throws -> WebDocumentsHTTP {
+    private static func documents(allowsPlainLoopback: Bool = true, answerSeconds: Int64 = 8) throws -> WebDocumentsHTTP
+    {
         var options = WebDocumentsHTTP.Options()
         options.allowsPlainLoopback = allowsPlainLoopback
         options.answerSeconds = answerSeconds
@@ -112,7 +113,9 @@ struct WebDocumentsHTTPTests {
     @Test func allAddressesOfANameCount() throws {
         let address = try WebAddress("https://issuer.example.net/keys")
         func ip(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
-        #expect(throws: Never.self) { try address.check([ip("192.0.2.1"), ip("2001:db8::1")], allowsPlainLoopback: false) }
+        #expect(throws: Never.self) {
+            try address.check([ip("192.0.2.1"), ip("2001:db8::1")], allowsPlainLoopback: false)
+        }
         #expect(throws: StorageFailure.self) { try address.check([], allowsPlainLoopback: false) }
         #expect(throws: StorageFailure.self) {
             try address.check([ip("192.0.2.1"), ip("169.254.1.1")], allowsPlainLoopback: true)
@@ -129,6 +132,15 @@ struct WebDocumentsHTTPTests {
         for text in ["192.0.2.10", "2001:db8:0:0:0:0:0:1", "0:0:0:0:0:0:0:1"] {
             #expect(try #require(IPAddress(text)).text == text)
         }
+    }
+
+    @Test(arguments: [
+        ("", ""), ("::1", "::1"), ("::1 ::2 ::3 192.0.2.1", "::1 192.0.2.1 ::2 ::3"),
+        ("192.0.2.1 192.0.2.2 ::1 ::2 ::3", "192.0.2.1 ::1 192.0.2.2 ::2 ::3"),
+    ])
+    func familiesTakeTurns(given: String, expected: String) {
+        func list(_ text: String) -> [IPAddress] { text.split(separator: " ").compactMap { IPAddress(String($0)) } }
+        #expect(HostAddresses.alternating(list(given)) == list(expected))
     }
 
     @Test func filesWithoutCertificates() {

@@ -23,6 +23,20 @@ enum HostAddresses {
         return addresses
     }
 
+    /// The first of one family, the first of the other, and so on: a network that carries only one of them is no reason
+    /// to fail.
+    static func alternating(_ addresses: [IPAddress]) -> [IPAddress] {
+        guard let first = addresses.first else { return [] }
+        var same = addresses.filter { $0.isIPv4 == first.isIPv4 }[...]
+        var other = addresses.filter { $0.isIPv4 != first.isIPv4 }[...]
+        var ordered: [IPAddress] = []
+        while !same.isEmpty || !other.isEmpty {
+            if let next = same.popFirst() { ordered.append(next) }
+            if let next = other.popFirst() { ordered.append(next) }
+        }
+        return ordered
+    }
+
     private static func address(_ entry: addrinfo) -> IPAddress? {
         guard let start = UnsafeRawPointer(entry.ai_addr) else { return nil }
         switch entry.ai_family {

@@ -53,7 +53,7 @@ package final class WebDocumentsHTTP: WebDocuments {
         let addresses = try await Self.resolve(target.host)
         try target.check(addresses, allowsPlainLoopback: options.allowsPlainLoopback)
         var last = StorageFailure(.unavailable, cause: "\(url): no address")
-        for address in addresses.prefix(Self.maximumAddresses) {
+        for address in HostAddresses.alternating(addresses).prefix(Self.maximumAddresses) {
             do { return try await fetch(target, at: address, limit: limit) } catch {
                 last = StorageFailure(.unavailable, cause: "\(url) at \(address.text): \(error)")
             }
@@ -67,6 +67,8 @@ package final class WebDocumentsHTTP: WebDocuments {
             timeout: .init(connect: .seconds(options.connectSeconds), read: .seconds(options.answerSeconds)),
             proxy: nil, decompression: .disabled)
         configuration.httpVersion = .http1Only
+        // The next address is a better second try than the same one.
+        configuration.connectionPool.retryConnectionEstablishment = false
         configuration.dnsOverride = [target.host: address.text]
         let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         let outcome: Result<HTTPClient.Response, any Error>

@@ -56,6 +56,14 @@ final class TokenCache: Sendable {
         }
     }
 
+    func removeAll() {
+        state.withLock { state in
+            state.epoch += 1
+            state.young = [:]
+            state.old = [:]
+        }
+    }
+
     func drop(keys: [VerificationKey]) {
         let dropped = Set(keys.map { ObjectIdentifier($0) })
         state.withLock { state in

@@ -36,6 +36,13 @@ package final class TokenVerifier: Sendable {
     /// - Throws: `.invalidInput` when there is no usable key in it; then nothing changes.
     package func replaceKeys(_ document: [UInt8]) throws(StorageFailure) { try keys.replace(document) }
 
+    /// Keys that come from their issuers are asked for again with the next token of each issuer, also with one that
+    /// counted before: for a key that has to go today.
+    package func lookAtKeysAgain() {
+        keys.makeDue()
+        cache.removeAll()
+    }
+
     /// - Parameters:
     ///   - token: what stands behind `Bearer `.
     ///   - audienceAccount: the account that the request is for.

@@ -115,7 +115,8 @@ enum TokenProperties {
         let claims: TokenClaims
         do { claims = try TokenClaims(payload) } catch { return }
         let identity = claims.identity
-        for id in [identity.tenantID, identity.objectID, identity.applicationID ?? identity.objectID] + identity.groups {
+        for id in [identity.tenantID, identity.objectID, identity.applicationID ?? identity.objectID] + identity.groups
+        {
             try hold(UUIDText.parse(id) == id, "\(id) is no id")
         }
         try hold(!claims.audiences.isEmpty && claims.audiences.count <= 16, "the audiences are out of bounds")

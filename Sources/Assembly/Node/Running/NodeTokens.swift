@@ -34,10 +34,11 @@ package struct NodeTokens: Sendable {
         return .provider(try WebDocumentsHTTP(options))
     }
 
-    /// Reads the keys file again, when there is one. Tokens of keys that are no longer in it stop counting at once.
-    /// - Throws: `SettingError` when there is no usable key in it; the keys stay as they were.
+    /// Reads the keys file again, or has the issuers asked again with their next token. Tokens of keys that are gone
+    /// stop counting.
+    /// - Throws: `SettingError` when there is no usable key in the file; the keys stay as they were.
     package func reload() throws {
-        guard let keysFile else { return }
+        guard let keysFile else { return verifier.lookAtKeysAgain() }
         do { try verifier.replaceKeys(Self.read(keysFile)) } catch let failure as StorageFailure {
             throw SettingError("entra-keys-file \(keysFile): \(failure.cause ?? "\(failure)")")
         }

@@ -70,5 +70,11 @@ struct KeyRing: Sendable {
         closedUntil = dueAt
     }
 
+    /// The next use looks, however long ago the last look was.
+    mutating func makeDue() {
+        dueAt = .min
+        closedUntil = .min
+    }
+
     private static let second: Int64 = 1_000_000_000
 }

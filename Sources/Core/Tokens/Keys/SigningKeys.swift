@@ -76,6 +76,13 @@ final class SigningKeys: Sendable {
         if !dropped.isEmpty { onDrop(dropped) }
     }
 
+    /// Fetched keys are looked at again on their next use.
+    func makeDue() {
+        state.withLock { state in
+            for name in state.rings.keys { state.rings[name]?.makeDue() }
+        }
+    }
+
     /// - Throws: `.keyUnknown`, `.keysUnavailable`.
     func key(_ id: String, of issuer: TrustedIssuer) async throws(TokenRefusal) -> Found {
         let name = web == nil ? Self.given : issuer.value
