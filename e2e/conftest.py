@@ -17,7 +17,9 @@ from wire import free_port
 
 # What a client under test could take from the environment instead of from the test.
 for name in list(os.environ):
-    if name.startswith(("AZURE_", "RCLONE_", "AZCOPY_")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+    if name.startswith(("AZURE_", "RCLONE_", "AZCOPY_", "SSL_CERT_")) or name.lower() in (
+        "http_proxy", "https_proxy", "all_proxy", "requests_ca_bundle", "curl_ca_bundle",
+    ):  # fmt: skip
         del os.environ[name]
 
 

@@ -41,24 +41,29 @@ def box(harbor, container_name):
     return container
 
 
+def options(harbor):
+    """Bodies beyond 1 MiB go up in blocks."""
+    return {**harbor.options, "max_single_put_size": MIB, "max_block_size": 4 * MIB}
+
+
 # What each kind of credential is made into: a client of one container.
 
 
 def _by_key(harbor, name):
-    return ContainerClient(harbor.url(), name, credential=harbor.keys()[0], **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=harbor.keys()[0], **options(harbor))
 
 
 def _by_second_key(harbor, name):
-    return ContainerClient(harbor.url(), name, credential=harbor.keys()[1], **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=harbor.keys()[1], **options(harbor))
 
 
 def _by_connection_string(harbor, name):
-    return ContainerClient.from_connection_string(harbor.connection_string(harbor.keys()[0]), name, **harbor.options)
+    return ContainerClient.from_connection_string(harbor.connection_string(harbor.keys()[0]), name, **options(harbor))
 
 
 def _by_connection_string_with_sas(harbor, name):
     text = f"BlobEndpoint={harbor.url()};SharedAccessSignature={_account_sas(harbor)}"
-    return ContainerClient.from_connection_string(text, name, **harbor.options)
+    return ContainerClient.from_connection_string(text, name, **options(harbor))
 
 
 def _account_sas(harbor, **changes):
@@ -73,19 +78,19 @@ def _account_sas(harbor, **changes):
 
 
 def _by_account_sas(harbor, name):
-    return ContainerClient(harbor.url(), name, credential=_account_sas(harbor), **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=_account_sas(harbor), **options(harbor))
 
 
 def _by_container_sas(harbor, name):
     sas = generate_container_sas("harbor", name, account_key=harbor.keys()[0], permission=EVERYTHING, expiry=later())
-    return ContainerClient(harbor.url(), name, credential=sas, **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=sas, **options(harbor))
 
 
 def _by_stored_policy(harbor, name):
     policy = AccessPolicy(EVERYTHING, expiry=later(), start=now() - timedelta(minutes=5))
     _by_key(harbor, name).set_container_access_policy({"all": policy})
     sas = generate_container_sas("harbor", name, account_key=harbor.keys()[0], policy_id="all")
-    return ContainerClient(harbor.url(), name, credential=sas, **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=sas, **options(harbor))
 
 
 def _delegation_key(harbor, principal):
@@ -97,15 +102,15 @@ def _by_user_delegation_sas(harbor, name):
     sas = generate_container_sas(
         "harbor", name, user_delegation_key=_delegation_key(harbor, OWNER), permission=EVERYTHING, expiry=later()
     )
-    return ContainerClient(harbor.url(), name, credential=sas, **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=sas, **options(harbor))
 
 
 def _by_token(harbor, name):
-    return ContainerClient(harbor.url(), name, credential=harbor.credential(OWNER), **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=harbor.credential(OWNER), **options(harbor))
 
 
 def _by_client_secret(harbor, name):
-    return ContainerClient(harbor.url(), name, credential=harbor.client_secret(OWNER), **harbor.options)
+    return ContainerClient(harbor.url(), name, credential=harbor.client_secret(OWNER), **options(harbor))
 
 
 KINDS = {
@@ -122,10 +127,7 @@ def test_every_credential_does_everything(harbor, box, kind):
     small, large = payload(64 * KIB), payload(9 * MIB + 1)
     with container:
         container.upload_blob("dir/a b+c ü 漢 %25.txt", small, metadata={"a": "1"})
-        blob = BlobClient(
-            harbor.url(), box.container_name, "large", credential=container.credential,
-            max_single_put_size=MIB, max_block_size=4 * MIB, **harbor.options,
-        )  # fmt: skip
+        blob = container.get_blob_client("large")
         blob.upload_blob(large, max_concurrency=3)
         assert container.download_blob("dir/a b+c ü 漢 %25.txt").readall() == small
         assert container.download_blob("large", max_concurrency=3).readall() == large
@@ -154,11 +156,10 @@ def test_asynchronous_client(harbor, box, kind):
     data = payload(5 * MIB + 3)
 
     async def flow():
-        options = {"max_single_put_size": MIB, "max_block_size": MIB, **harbor.options}
         if credential:
-            client = AsyncContainerClient(url, box.container_name, credential=credential, **options)
+            client = AsyncContainerClient(url, box.container_name, credential=credential, **options(harbor))
         else:
-            client = AsyncContainerClient.from_container_url(url, **options)
+            client = AsyncContainerClient.from_container_url(url, **options(harbor))
         async with client as container:
             await container.upload_blob("x", data, max_concurrency=4)
             got = await (await container.download_blob("x", max_concurrency=4)).readall()
@@ -348,15 +349,17 @@ def test_refused_tokens(harbor, box, case):
     assert f"/{TENANT}/oauth2/authorize" in challenge
     # The client has followed the challenge: it asked again, for the tenant and the resource that it was told.
     assert len(credential.asked) == 2
-    scopes, options = credential.asked[1]
-    assert scopes == (f"{STORAGE}/.default",) and options.get("tenant_id") == TENANT
+    scopes, asked = credential.asked[1]
+    assert scopes == (f"{STORAGE}/.default",) and asked.get("tenant_id") == TENANT
 
 
 def test_no_credential(harbor, box):
-    client = BlobServiceClient(harbor.url(), **harbor.options).get_container_client(box.container_name)
+    client = BlobServiceClient(harbor.url(), **harbor.options)
     with refused(401, "NoAuthenticationInformation", ClientAuthenticationError) as caught:
-        client.download_blob("kept")
+        list(client.list_containers())
     assert caught.value.response.headers["WWW-Authenticate"].startswith("Bearer ")
+    with refused(409, "PublicAccessNotPermitted"):
+        client.get_blob_client(box.container_name, "kept").download_blob()
 
 
 def test_a_token_goes_over_tls_alone(harbor, box):
