@@ -7,12 +7,19 @@ import uuid
 import pytest
 
 import node as nodes
+from identity import ROLES, Deployment, Principal
+from island import Unavailable
+from issuer import Issuer
 from node import ACCOUNTS, DEV_KEY, DOMAIN, Node
+from private_network import PrivateNetwork
+from tls import PrivateAuthority
 from wire import free_port
 
 # What a client under test could take from the environment instead of from the test.
 for name in list(os.environ):
-    if name.startswith(("AZURE_", "RCLONE_", "AZCOPY_")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+    if name.startswith(("AZURE_", "RCLONE_", "AZCOPY_", "SSL_CERT_")) or name.lower() in (
+        "http_proxy", "https_proxy", "all_proxy", "requests_ca_bundle", "curl_ca_bundle",
+    ):  # fmt: skip
         del os.environ[name]
 
 
@@ -62,6 +69,40 @@ def accounts_node():
     """A node with the accounts of ACCOUNTS, also reachable as `ACCOUNT.blob.example.test`."""
     with Node(dev=False, accounts=ACCOUNTS, options=["--domain", DOMAIN]) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """What signs the certificates of nodes and issuers here."""
+    return PrivateAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def issuer(authority):
+    """A stand-in for Entra ID."""
+    certificate, key = authority.issue("127.0.0.1", "localhost")
+    with Issuer(certificate=certificate, private_key=key) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def harbor(authority, issuer):
+    """A node with TLS and the account `harbor`, in which one principal for each role has just that role."""
+    with Deployment(authority, issuer) as deployment:
+        for role in ROLES:
+            deployment.assign(Principal(role), role)
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def private_network(tmp_path_factory):
+    """Where `harbor.blob.core.windows.net` is a node: what docs/operations/private-dns.md makes."""
+    try:
+        network = PrivateNetwork(tmp_path_factory.mktemp("private-network"))
+    except Unavailable as reason:
+        pytest.skip(f"no namespaces of one's own here: {reason}")
+    with network:
+        yield network
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ DOMAIN = "blob.example.test"
 # Generous: on a busy two-core machine a start that replays a log is slow, and no test is about speed.
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
-READY_LINE = re.compile(r"^forebay ready blob=(http://(\S+?):(\d+)) admin=(http://(\S+?):(\d+))$", re.MULTILINE)
+READY_LINE = re.compile(r"^forebay ready (\S+=\S+(?: \S+=\S+)*)$", re.MULTILINE)
 
 running: "list[Node]" = []
 
@@ -42,14 +42,25 @@ def binary() -> Path:
     return path
 
 
+def _authority(url):
+    return url.split("://", 1)[1]
+
+
 class Node:
     """`forebay serve` as a child process.
 
     Ports given as 0 are chosen by the node at the first start and kept by `restart()`, as is the data directory,
     so that a client with open connections finds the same node again.
+
+    `tls_listen` adds a listener with TLS; its certificates are among the options. `inside` is an Island that the process
+    runs in. `command` is a whole command line in the place of the one that is put together here; it is run in the
+    node's own directory, above `data`.
     """
 
-    def __init__(self, *, dev=True, accounts=None, listen="127.0.0.1:0", admin="127.0.0.1:0", options=(), env=None):
+    def __init__(
+        self, *, dev=True, accounts=None, listen="127.0.0.1:0", admin="127.0.0.1:0", tls_listen=None, options=(),
+        env=None, inside=None, command=None,
+    ):  # fmt: skip
         self._home = Path(tempfile.mkdtemp(prefix="forebay-e2e-"))
         self.data = self._home / "data"
         self.data.mkdir()
@@ -57,6 +68,9 @@ class Node:
         self._stderr = self._home / "stderr.log"
         self._listen = listen
         self._admin = admin
+        self._tls_listen = tls_listen
+        self._inside = inside
+        self._command = command
         self._options = ["--dev", *options] if dev else list(options)
         self._env = {**os.environ, **(env or {})}
         self._env.pop("FOREBAY_ACCOUNTS", None)
@@ -64,6 +78,7 @@ class Node:
             self._env["FOREBAY_ACCOUNTS"] = ",".join(f"{name}:{':'.join(keys)}" for name, keys in accounts.items())
         self._process = None
         self.blob_url = None
+        self.tls_url = None
         self.admin_url = None
 
     # What clients are told
@@ -81,6 +96,14 @@ class Node:
     @property
     def port(self):
         return int(self._listen.rsplit(":", 1)[1])
+
+    @property
+    def tls_port(self):
+        return int(self._tls_listen.rsplit(":", 1)[1])
+
+    @property
+    def admin_authority(self):
+        return self._admin
 
     @property
     def connection_string(self):
@@ -110,13 +133,16 @@ class Node:
         """Starts the process and returns once it has said that it is ready."""
         if self.alive:
             raise NodeError("the node is already running")
-        command = [
+        command = self._command or [
             str(binary()), "serve", "--data", str(self.data), "--listen", self._listen, "--admin", self._admin,
-            *self._options,
+            *(("--tls-listen", self._tls_listen) if self._tls_listen else ()), *self._options,
         ]  # fmt: skip
+        launch = self._inside.command(*command, directory=self._home) if self._inside else command
         already = self._stdout.stat().st_size if self._stdout.exists() else 0
         with open(self._stdout, "ab") as out, open(self._stderr, "ab") as err:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._env)
+            self._process = subprocess.Popen(
+                launch, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self._env, cwd=self._home
+            )
         if self not in running:
             running.append(self)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -131,8 +157,13 @@ class Node:
                 self.kill()
                 raise NodeError(f"no ready line in {START_TIMEOUT_S} s from `{' '.join(command)}`\n{self.log_tail()}")
             time.sleep(0.02)
-        self.blob_url, self.admin_url = ready[1], ready[4]
-        self._listen, self._admin = f"{ready[2]}:{ready[3]}", f"{ready[5]}:{ready[6]}"
+        addresses = dict(part.split("=", 1) for part in ready[1].split())
+        self.blob_url, self.tls_url, self.admin_url = map(addresses.get, ("blob", "tls", "admin"))
+        self._admin = _authority(self.admin_url)
+        if self._listen != "none":
+            self._listen = _authority(self.blob_url)
+        if self._tls_listen:
+            self._tls_listen = _authority(self.tls_url)
         return self
 
     def kill(self):
@@ -173,6 +204,10 @@ class Node:
         self.close()
 
     # What it says and uses
+
+    @property
+    def log_files(self):
+        return [self._stdout, self._stderr]
 
     def log_size(self):
         return sum(path.stat().st_size for path in (self._stdout, self._stderr) if path.exists())

@@ -4,7 +4,7 @@ set -euo pipefail
 
 case "${1:-}" in
     build) packages=(librocksdb-dev libssl-dev gcc libc6-dev python3) ;;
-    clients) packages=(python3 python3-venv python3-pip rclone) ;;
+    clients) packages=(python3 python3-venv python3-pip rclone iproute2 util-linux mount) ;;
     bench) packages=(nginx libnginx-mod-http-dav-ext wrk fio libssl-dev gcc libc6-dev python3 python3-venv python3-pip) ;;
     *) echo "usage: $0 build|clients|bench" >&2; exit 2 ;;
 esac

@@ -40,7 +40,8 @@ package final class AzureBlobService: HTTPService {
         self.logger = logger
         self.admission = admission
         addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
-        authenticator = Authenticator(configuration, namespace: namespace, tokens: tokens, access: access)
+        authenticator = Authenticator(
+            world: configuration.world, namespace: namespace, tokens: tokens, access: access)
     }
 
     package func respond(to request: HTTPRequest) async -> HTTPResponse {

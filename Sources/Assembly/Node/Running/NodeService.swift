@@ -116,9 +116,7 @@ package final class NodeService: Service {
             try NodeTokens.make(configuration, world: world, logger: logger)
         }
         self.tokens.withLock { $0 = tokens }
-        var blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
-        blob.tenant = configuration.entra.tenants.first ?? blob.tenant
-        blob.authority = configuration.entra.authority
+        let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
         let service = AzureBlobService(
             namespace: namespace, accounts: accounts, tokens: tokens?.verifier, access: access,
             admission: AdmissionControl(

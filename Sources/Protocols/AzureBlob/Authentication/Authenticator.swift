@@ -58,15 +58,14 @@ struct Authenticator: Sendable {
     /// `WWW-Authenticate` of a 401. The parts hold no blanks: clients split at them.
     let challenge: String
 
-    init(_ configuration: AzureBlobService.Configuration, namespace: Namespace, tokens: TokenVerifier?, access: AccessStore?)
-    {
-        world = configuration.world
+    init(world: World, namespace: Namespace, tokens: TokenVerifier?, access: AccessStore?) {
+        self.world = world
         self.namespace = namespace
         self.tokens = tokens
         self.access = access
-        challenge =
-            "Bearer authorization_uri=\(configuration.authority)/\(configuration.tenant)/oauth2/authorize "
-            + "resource_id=https://storage.azure.com"
+        // Clients read the tenant out of the address. Without one there is nothing better to say than the service's own.
+        let address = tokens?.authorizationURL ?? "https://login.microsoftonline.com/common/oauth2/authorize"
+        challenge = "Bearer authorization_uri=\(address) resource_id=https://storage.azure.com"
     }
 
     /// The Authorization header comes first: a signature in the URL is not looked at then.
