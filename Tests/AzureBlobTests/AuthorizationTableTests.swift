@@ -295,7 +295,10 @@ import Testing
         let scopes: [(RoleAssignment.Scope, Bool)] = [
             (.container(try ContainerName(validating: names.first ?? "box")), !names.isEmpty),
             (.container(try ContainerName(validating: "other")), false),
-            (.prefix(try ContainerName(validating: names.first ?? "box"), names.count > 1 ? names[1] : "a"), names.count > 1),
+            (
+                .prefix(try ContainerName(validating: names.first ?? "box"), names.count > 1 ? names[1] : "a"),
+                names.count > 1
+            ),
             (.prefix(try ContainerName(validating: names.first ?? "box"), "zzz"), false),
         ]
         for (scope, allowed) in scopes {
@@ -324,7 +327,8 @@ import Testing
             let overwrites = row.description.hasSuffix("existing") && letter == "c" && isAllowed
             Self.expect(
                 reply, row, "delegation SAS \(letter) of \(role.rawValue)",
-                refusedAs: isAllowed ? (overwrites ? "UnauthorizedBlobOverwrite" : nil) : "AuthorizationPermissionMismatch")
+                refusedAs: isAllowed
+                    ? (overwrites ? "UnauthorizedBlobOverwrite" : nil) : "AuthorizationPermissionMismatch")
             // The principal's role is no help where the letters do not reach.
             guard letters.count < 3 else { continue }
             let bad = try key.query(fixture, letters.contains("r") ? "l" : "r", container: container)
