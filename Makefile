@@ -78,6 +78,7 @@ sanitize: system-packages ## Unit tests under thread and address sanitizer.
 
 bench: build bench-packages ## Requests and bytes per second next to nginx, SeaweedFS and rclone, in one run.
 	python3 bench/bench.py --out docs/benchmarks/node.md $(BENCH_FLAGS)
+	python3 bench/identity.py --out docs/benchmarks/identity.md $(BENCH_FLAGS)
 
 bench-scale: build bench-packages ## A million names, 100 GiB of extents, 1,000 uploads at once.
 	python3 bench/scale.py --out docs/benchmarks/scale.md $(SCALE_FLAGS)

@@ -17,6 +17,7 @@ extension Target.Dependency {
     static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
     static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let cryptoExtras: Self = .product(name: "CryptoExtras", package: "swift-crypto")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
     static let arguments: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
     static let lifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -67,7 +68,7 @@ let package = Package(
         module("Checksums", in: "Support", ["CChecksums"]),
         .target(name: "CFileSystem", path: "Sources/Support/CFileSystem"),
         module("Observability", in: "Support", ["StorageModel", .logging]),
-        module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
+        module("HTTPExchange", in: "Support", ["StorageModel", "Observability", .nioCore, .nioHTTP1]),
 
         module("Certificates", in: "Support", ["StorageModel", .x509, .asn1, .crypto]),
 
@@ -82,12 +83,15 @@ let package = Package(
         module("ExtentsLocal", in: "Backends", ["CFileSystem", "Extents", "Checksums", "StorageModel", .nioCore]),
 
         module(
-            "WebDocumentsHTTP", in: "Backends", ["WebDocuments", "StorageModel", .httpClient, .nioCore, .nioSSL]),
+            "WebDocumentsHTTP", in: "Backends",
+            ["WebDocuments", "StorageModel", .httpClient, .nioCore, .nioPosix, .nioHTTP1, .nioSSL]),
 
         // Core: every rule, once.
         module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
-        module("Tokens", in: "Core", ["StorageModel", "WebDocuments", .jwt, .crypto, .logging]),
-        module("Admission", in: "Core", ["StorageModel"]),
+        module(
+            "Tokens", in: "Core",
+            ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),
+        module("Admission", in: "Core", ["StorageModel", "HTTPExchange", "Observability"]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
@@ -101,14 +105,14 @@ let package = Package(
             ]),
         module(
             "Admin", in: "Protocols",
-            ["StorageModel", "HTTPExchange", "Observability", "Access", .nioCore, .nioHTTP1]),
+            ["StorageModel", "AzureWire", "HTTPExchange", "Observability", "Access", .nioCore, .nioHTTP1, .logging]),
 
         // Edge: sockets.
         module(
             "FrontDoor", in: "Edge",
             [
-                "StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .nioTLS,
-                .logging,
+                "StorageModel", "HTTPExchange", "Observability", "CFileSystem", .nioCore, .nioPosix, .nioHTTP1,
+                .nioSSL, .nioTLS, .logging,
             ]),
 
         // Assembly: configuration to a running node. The only place that knows a backend.
@@ -117,13 +121,14 @@ let package = Package(
             [
                 "StorageModel", "AzureWire", "HTTPExchange", "Observability", "Metadata", "Extents", "MetadataRocks",
                 "ExtentsLocal", "Access", "Tokens", "Admission", "WebDocuments", "WebDocumentsHTTP", "Certificates",
-                "Namespace", "AzureBlob",
-                "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .logging, .lifecycle,
+                "Namespace", "AzureBlob", "Admin", "FrontDoor", .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging,
+                .lifecycle,
             ]),
         .executableTarget(
             name: "forebay",
             dependencies: [
-                "Node", "Namespace", "StorageModel", "Observability", .arguments, .logging, .lifecycle, .unixSignals,
+                "Node", "Namespace", "StorageModel", "Observability", "Certificates", .arguments, .logging, .lifecycle,
+                .unixSignals,
             ],
             path: "Sources/Programs/forebay", swiftSettings: strict),
 
@@ -143,7 +148,7 @@ let package = Package(
         // Test support: contract suites, in-memory twins, fault wrappers.
         module(
             "StorageTestKit", in: "TestSupport",
-            ["StorageModel", "Metadata", "Extents", "Checksums", "Namespace", .nioCore, .logging]),
+            ["StorageModel", "Metadata", "Extents", "WebDocuments", "Checksums", "Namespace", .nioCore, .logging]),
 
         tests("StorageModelTests", ["StorageModel"]),
         tests("AzureWireTests", ["AzureWire", "StorageModel", "Checksums", .nioCore, .crypto]),
@@ -160,7 +165,20 @@ let package = Package(
             [
                 "ExtentsLocal", "Extents", "Checksums", "StorageModel", "StorageTestKit", .nioCore,
             ]),
-        tests("AccessTests", ["Access", "StorageModel"]),
+        tests("AccessTests", ["Access", "Metadata", "StorageModel", "StorageTestKit"]),
+        tests("AdmissionTests", ["Admission", "HTTPExchange", "Observability", "StorageModel"]),
+        tests(
+            "TokensTests",
+            [
+                "Tokens", "Access", "WebDocuments", "StorageModel", "StorageTestKit", .crypto, .cryptoExtras, .jwt,
+                .logging,
+            ]),
+        tests(
+            "WebDocumentsHTTPTests",
+            [
+                "WebDocumentsHTTP", "WebDocuments", "StorageModel", "StorageTestKit", .nioCore, .nioPosix, .nioHTTP1,
+                .nioSSL, .x509, .asn1, .crypto,
+            ]),
         tests(
             "NamespaceTests",
             [
@@ -171,25 +189,34 @@ let package = Package(
         tests(
             "AzureBlobTests",
             [
-                "AzureBlob", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "StorageModel",
-                "StorageTestKit",
-                .nioCore, .nioHTTP1, .crypto, .logging,
+                "AzureBlob", "AzureWire", "HTTPExchange", "Observability", "Access", "Tokens", "Admission", "Namespace",
+                "Checksums", "StorageModel", "StorageTestKit", .nioCore, .nioHTTP1, .crypto, .cryptoExtras, .logging,
             ]),
-        tests("AdminTests", ["Admin", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioHTTP1]),
+        tests(
+            "AdminTests",
+            [
+                "Admin", "Access", "AzureWire", "HTTPExchange", "Observability", "StorageModel", "StorageTestKit",
+                .nioCore, .nioHTTP1, .logging,
+            ]),
         tests(
             "FrontDoorTests",
             [
-                "FrontDoor", "HTTPExchange", "Observability", "StorageModel", .nioCore, .nioPosix, .nioHTTP1,
-                .nioEmbedded,
+                "FrontDoor", "HTTPExchange", "Observability", "StorageModel", "Certificates", .nioCore, .nioPosix,
+                .nioHTTP1, .nioEmbedded, .nioSSL, .logging,
+            ]),
+        tests("CertificatesTests", ["Certificates", "StorageModel", .x509, .asn1, .crypto]),
+        tests(
+            "NodeTests",
+            [
+                "Node", "Access", "Admin", "FrontDoor", "Metadata", "Namespace", "Observability", "StorageModel", "Tokens",
                 .logging,
             ]),
-        tests("NodeTests", ["Node", "Access", "StorageModel"]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),
         tests(
             "FuzzTests",
             [
                 "FrontDoor", "AzureBlob", "AzureWire", "HTTPExchange", "Namespace", "Checksums", "Observability",
-                "StorageModel", .nioCore, .nioHTTP1,
+                "StorageModel", "Access", "Tokens", .nioCore, .nioHTTP1,
             ]),
         tests("LayeringTests", []),
     ]

@@ -201,20 +201,19 @@ class Nginx(Rival):
         self.process: subprocess.Popen | None = None
         self.file_cache = file_cache
 
+    def configuration(self) -> str:
+        return NGINX_CONFIGURATION.format(
+            workers=os.cpu_count(),
+            home=self.home,
+            host=self.host,
+            port=self.port,
+            user="user root;" if os.geteuid() == 0 else "",
+            file_cache="open_file_cache max=10000 inactive=60s; open_file_cache_min_uses 1;" if self.file_cache else "",
+        )
+
     def start(self) -> None:
         configuration = self.home / "nginx.conf"
-        configuration.write_text(
-            NGINX_CONFIGURATION.format(
-                workers=os.cpu_count(),
-                home=self.home,
-                host=self.host,
-                port=self.port,
-                user="user root;" if os.geteuid() == 0 else "",
-                file_cache="open_file_cache max=10000 inactive=60s; open_file_cache_min_uses 1;"
-                if self.file_cache
-                else "",
-            )
-        )
+        configuration.write_text(self.configuration())
         self.process = subprocess.Popen(
             ["nginx", "-e", str(self.home / "error.log"), "-p", str(self.home), "-c", str(configuration)],
             stdin=subprocess.DEVNULL,

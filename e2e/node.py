@@ -112,6 +112,11 @@ class Node:
             f"BlobEndpoint={self.account_url};"
         )
 
+    @property
+    def admin_token(self):
+        """What opens the admin port: made by the node at its first start."""
+        return (Path(self.data) / "admin.token").read_text().strip()
+
     # Life
 
     @property

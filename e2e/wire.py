@@ -459,7 +459,10 @@ def admin_get(node: nodes.Node, path: str) -> tuple[int, str]:
     host, _, port = node.admin_url.removeprefix("http://").partition(":")
     try:
         with Connection(host, int(port), timeout=10) as connection:
-            head = head_bytes("GET", path, [("Host", f"{host}:{port}"), ("Connection", "close")])
+            fields = [("Host", f"{host}:{port}"), ("Connection", "close")]
+            if not path.startswith("/healthz/"):
+                fields.append(("Authorization", f"Bearer {node.admin_token}"))
+            head = head_bytes("GET", path, fields)
             answer = connection.exchange("GET", head)
             return answer.status, answer.body.decode("utf-8", "replace")
     except (Broken, Hung) as error:

@@ -18,6 +18,9 @@ extension Target.Dependency {
     static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
     static let nioHTTP1: Self = .product(name: "NIOHTTP1", package: "swift-nio")
     static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+    static let cryptoExtras: Self = .product(name: "CryptoExtras", package: "swift-crypto")
+    static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let nioTLS: Self = .product(name: "NIOTLS", package: "swift-nio")
     static let logging: Self = .product(name: "Logging", package: "swift-log")
 }
 
@@ -30,19 +33,25 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
-        module("StorageModel", in: "Model", [.nioCore]),
+        module("StorageModel", in: "Model", [.nioCore, .crypto]),
         module("AzureWire", in: "Model", ["StorageModel", .nioCore, .crypto]),
+        .target(name: "CFileSystem", path: "Sources/Support/CFileSystem"),
         .target(name: "CChecksums", path: "Sources/Support/CChecksums"),
         module("Checksums", in: "Support", ["CChecksums"]),
         module("Observability", in: "Support", ["StorageModel", .logging]),
         module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
         module("Metadata", in: "Seams", ["StorageModel"]),
         module("Extents", in: "Seams", ["StorageModel", .nioCore]),
-        module("Access", in: "Core", ["StorageModel"]),
+        module("WebDocuments", in: "Seams", ["StorageModel"]),
+        module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
+        module(
+            "Tokens", in: "Core",
+            ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
@@ -54,12 +63,15 @@ let package = Package(
             ]),
         module(
             "FrontDoor", in: "Edge",
-            ["StorageModel", "HTTPExchange", "Observability", .nioCore, .nioPosix, .nioHTTP1, .logging]),
+            [
+                "StorageModel", "HTTPExchange", "Observability", "CFileSystem", .nioCore, .nioPosix, .nioHTTP1, .nioSSL,
+                .nioTLS, .logging,
+            ]),
         .target(
             name: "Properties",
             dependencies: [
                 "FrontDoor", "AzureBlob", "AzureWire", "HTTPExchange", "Namespace", "Checksums", "Observability",
-                "StorageModel", .nioCore, .nioHTTP1,
+                "StorageModel", "Access", "Tokens", .nioCore, .nioHTTP1,
             ],
             path: "Properties", swiftSettings: strict),
         // libFuzzer brings the program's beginning.

@@ -13,11 +13,13 @@ mkdir -p "$data"
         echo "$line"
         case "$line" in "forebay ready "*) ;; *) continue ;; esac
         blob=${line#*blob=}; blob=${blob%% *}
-        metrics=${line#*admin=}
+        admin_url=${line#*admin=}
         cat <<TEXT
 
 Blob endpoint      $blob/devstoreaccount1
-Admin endpoint     $metrics/metrics  $metrics/healthz/ready
+Admin endpoint     $admin_url/healthz/ready
+                   curl -H "Authorization: Bearer \$(cat $data/admin.token)" $admin_url/metrics
+                   $binary account list --admin ${admin_url#http://} --data $data
 Data directory     $data
 
 Paste, in another terminal, in this directory:

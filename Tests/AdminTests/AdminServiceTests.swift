@@ -1,5 +1,4 @@
 import HTTPExchange
-import NIOCore
 import NIOHTTP1
 import Observability
 import StorageModel
@@ -7,90 +6,135 @@ import Testing
 
 @testable import Admin
 
-private final class NoBody: RequestBody {
-    var declaredLength: Int64? { 0 }
-    var isFramed: Bool { false }
-    func next() async throws(StorageFailure) -> ByteBuffer? { nil }
-}
-
-private func request(_ method: HTTPMethod, _ uri: String) -> HTTPRequest {
-    HTTPRequest(
-        id: "id", head: HTTPRequestHead(version: .http1_1, method: method, uri: uri),
-        receivedAt: Timestamp(seconds: 0), peer: Peer(address: "127.0.0.1:1", ip: nil), body: NoBody())
-}
-
-private func text(_ response: HTTPResponse) -> String {
-    if case .bytes(let bytes) = response.body { String(buffer: bytes) } else { "" }
-}
-
-struct AdminServiceTests {
-    private let metrics = MetricRegistry()
-
-    private func service(_ readiness: Readiness = .ready) -> AdminService {
-        AdminService(metrics: metrics, readiness: { readiness }) { json in
-            json.member("version", "1.2")
-            json.object("extents") { $0.member("used", 7) }
-        }
-    }
-
-    @Test(arguments: [
-        ("/healthz/live", "live\n"), ("/healthz/ready", "ready\n"), ("/healthz/ready?verbose", "ready\n"),
-        ("/status", "{\"version\":\"1.2\",\"extents\":{\"used\":7}}\n"),
-    ])
-    func answersItsPages(uri: String, expected: String) async {
-        let response = await service().respond(to: request(.GET, uri))
+@Suite("The admin endpoint") struct AdminServiceTests {
+    @Test(
+        "answers its pages",
+        arguments: [
+            ("/healthz/live", "live\n"), ("/healthz/ready", "ready\n"), ("/healthz/ready?verbose", "ready\n"),
+            ("/status", "{\"version\":\"1.2\",\"extents\":{\"used\":7}}\n"),
+        ])
+    func pages(uri: String, expected: String) async throws {
+        let response = try await AdminFixture().ask(.GET, uri)
         #expect(response.status == .ok)
         #expect(text(response) == expected)
+        #expect(response.headers["Cache-Control"] == ["no-store"])
     }
 
-    @Test func saysWhyItIsNotReady() async {
-        let limited = await service(.limited(reason: "writes are refused")).respond(to: request(.GET, "/healthz/ready"))
+    @Test("says why it is not ready") func readiness() async throws {
+        let limited = try await AdminFixture(.limited(reason: "writes are refused")).ask(.GET, "/healthz/ready")
         #expect(limited.status == .ok, "readers must not be sent away")
         #expect(text(limited) == "ready, but writes are refused\n")
-        let response = await service(.notReady(reason: "draining")).respond(to: request(.GET, "/healthz/ready"))
+        let draining = try await AdminFixture(.notReady(reason: "draining"))
+        let response = await draining.ask(.GET, "/healthz/ready")
         #expect(response.status == .serviceUnavailable)
         #expect(text(response) == "not ready: draining\n")
-        #expect(await service(.notReady(reason: "draining")).respond(to: request(.GET, "/healthz/live")).status == .ok)
+        #expect(await draining.ask(.GET, "/healthz/live").status == .ok)
     }
 
-    @Test func rendersMetrics() async {
-        metrics.counter(.auditLines).add(3)
-        let response = await service().respond(to: request(.GET, "/metrics"))
+    @Test("renders metrics") func metrics() async throws {
+        let fixture = try await AdminFixture()
+        fixture.metrics.counter(.auditLines).add(3)
+        let response = await fixture.ask(.GET, "/metrics")
         #expect(response.headers.first(name: "Content-Type") == "text/plain; version=0.0.4; charset=utf-8")
         #expect(text(response).contains("\nforebay_audit_lines_total 3\n"))
     }
 
-    @Test func answersHeadWithTheLengthAlone() async {
-        let response = await service().respond(to: request(.HEAD, "/healthz/live"))
-        guard case .headOnly(let length) = response.body else {
-            Issue.record("HEAD has a body")
-            return
+    @Test("answers HEAD with the length alone") func head() async throws {
+        for (uri, expected) in [("/healthz/live", 5), ("/accounts", 16)] as [(String, Int64)] {
+            guard case .headOnly(let length) = try await AdminFixture().ask(.HEAD, uri).body else {
+                Issue.record("HEAD of \(uri) has a body")
+                return
+            }
+            #expect(length == expected)
         }
-        #expect(length == 5)
     }
 
-    @Test(arguments: ["/", "/healthz", "/metrics/", "//metrics", "/METRICS"])
-    func knowsNothingElse(uri: String) async {
-        #expect(await service().respond(to: request(.GET, uri)).status == .notFound)
+    @Test("lets in whoever has the token or a certificate, and nobody else")
+    func gate() async throws {
+        let token = AdminFixture.token
+        let rows: [(authorization: String?, certificate: Bool, isAdmitted: Bool)] = [
+            ("Bearer \(token)", false, true), ("bearer \(token)", false, true), ("BEARER   \(token)", false, true),
+            (nil, true, true), ("Bearer wrong-token-of-the-tests-0", true, true),
+            (nil, false, false), ("", false, false), ("Bearer", false, false), ("Bearer ", false, false),
+            (token, false, false), ("Basic \(token)", false, false), ("Bearer\(token)", false, false),
+            ("Bearer \(token)x", false, false), ("Bearer \(token.dropLast())", false, false),
+            ("Bearer \(token.dropLast())8", false, false), ("Bearer \(token) ", false, false),
+            ("Bearer \(token.uppercased())", false, false),
+        ]
+        for (authorization, certificate, isAdmitted) in rows {
+            let fixture = try await AdminFixture()
+            let response = await fixture.ask(
+                .GET, "/accounts", authorization: authorization, hasCertificate: certificate)
+            #expect((response.status == .ok) == isAdmitted, "\(authorization ?? "nothing") \(certificate)")
+            #expect(fixture.metrics.counter(.adminUnauthenticated).value == (isAdmitted ? 0 : 1))
+            guard !isAdmitted else { continue }
+            #expect(response.status == .unauthorized)
+            #expect(response.headers["WWW-Authenticate"] == ["Bearer realm=\"forebay admin\""])
+            #expect(text(response).contains("\"code\":\"Unauthenticated\""))
+            #expect(fixture.log.text.contains("127.0.0.1:1"))
+        }
     }
 
-    @Test(arguments: [HTTPMethod.POST, .PUT, .DELETE, .OPTIONS])
-    func readsOnly(method: HTTPMethod) async {
-        let response = await service().respond(to: request(method, "/status"))
-        #expect(response.status == .methodNotAllowed)
-        #expect(response.headers.first(name: "Allow") == "GET, HEAD")
+    @Test("two Authorization headers are none") func twoHeaders() async throws {
+        let fixture = try await AdminFixture()
+        var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/accounts")
+        for _ in 0..<2 { head.headers.add(name: "Authorization", value: "Bearer \(AdminFixture.token)") }
+        let response = await fixture.service.respond(
+            to: HTTPRequest(
+                id: "id", head: head, receivedAt: Timestamp(seconds: 0),
+                peer: Peer(address: "127.0.0.1:1", ip: nil), body: TestBody("")))
+        #expect(response.status == .unauthorized)
     }
 
-    @Test func refusesInPlainText() {
+    @Test("shows strangers health, metrics only when told to, and never what else there is")
+    func strangers() async throws {
+        let rows: [(HTTPMethod, String, closed: UInt, open: UInt)] = [
+            (.GET, "/healthz/live", 200, 200), (.HEAD, "/healthz/ready", 200, 200), (.GET, "/metrics", 401, 200),
+            (.HEAD, "/metrics", 401, 200), (.GET, "/status", 401, 200), (.POST, "/status", 401, 401),
+            (.GET, "/accounts", 401, 401), (.GET, "/accounts/harbor/keys", 401, 401), (.GET, "/nothing", 401, 401),
+            (.POST, "/healthz/live", 401, 401), (.GET, "/", 401, 401), (.GET, "/healthz/live/", 401, 401),
+        ]
+        for opensMetrics in [false, true] {
+            let fixture = try await AdminFixture(opensMetrics: opensMetrics)
+            for (method, uri, closed, open) in rows {
+                let response = await fixture.ask(method, uri, authorization: nil)
+                #expect(response.status.code == (opensMetrics ? open : closed), "\(method) \(uri)")
+            }
+        }
+    }
+
+    @Test("a token is long enough, visible and prints as nothing")
+    func tokens() throws {
+        for (text, isToken) in [
+            (String(repeating: "a", count: 15), false), (String(repeating: "a", count: 16), true),
+            (String(repeating: "a", count: 512), true), (String(repeating: "a", count: 513), false),
+            ("with a blank in it", false), ("with-a-ümlaut-in-it", false), ("with-a-line-end\n1", false),
+        ] {
+            #expect((AdminToken(text) != nil) == isToken, "\(text)")
+        }
+        let token = try #require(AdminToken(AdminFixture.token))
+        #expect(!"\(token) \(AdminGate(token: token, opensMetrics: false))".contains("tests"))
+    }
+
+    @Test("waits for the store with what needs it") func starting() async throws {
+        let fixture = try await AdminFixture(isStarted: false)
+        let response = await fixture.ask(.GET, "/accounts")
+        #expect(response.status == .serviceUnavailable)
+        #expect(response.headers["Retry-After"] == ["1"])
+        #expect(await fixture.ask(.GET, "/metrics").status == .ok)
+    }
+
+    @Test("refuses what is no request in plain text") func refusals() async throws {
+        let service = try await AdminFixture().service
         let table: [(HTTPRefusal, HTTPResponseStatus)] = [
             (.malformed(reason: "x"), .badRequest), (.headersTooLarge, .requestHeaderFieldsTooLarge),
             (.uriTooLong, .uriTooLong), (.requestTimeout, .requestTimeout),
             (.versionNotSupported, .httpVersionNotSupported), (.overloaded(retryAfterSeconds: 2), .serviceUnavailable),
         ]
         for (refusal, status) in table {
-            #expect(service().refuse(refusal, requestID: "id").status == status)
+            #expect(service.refuse(refusal, requestID: "id").status == status)
         }
-        let busy = service().refuse(.overloaded(retryAfterSeconds: 2), requestID: "id")
+        let busy = service.refuse(.overloaded(retryAfterSeconds: 2), requestID: "id")
         #expect(busy.headers.first(name: "Retry-After") == "2")
     }
 }

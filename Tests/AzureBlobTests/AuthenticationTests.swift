@@ -1,6 +1,7 @@
 import AzureWire
 import HTTPExchange
 import NIOHTTP1
+import Observability
 import Testing
 
 @testable import AzureBlob
@@ -46,7 +47,7 @@ import Testing
 
     @Test func otherCredentials() async throws {
         let fixture = try await Fixture.withContainer()
-        let bearer = await fixture.send(.GET, Self.list, [("Authorization", "Bearer abc")], signing: .none)
+        let bearer = await fixture.send(.GET, Self.list, [("Authorization", "Bearer abc")], signing: .none, from: Fixture.tlsPeer)
         #expect(bearer.status == 401)
         #expect(bearer.error == "InvalidAuthenticationInfo")
         #expect(bearer["WWW-Authenticate"]?.contains(" resource_id=https://storage.azure.com") == true)

@@ -269,6 +269,72 @@ import Testing
         #expect([401, 409].contains(nobody.status), "\(row) with nothing: \(nobody.status)")
     }
 
+    private static let roles: [(letter: Character, role: Role)] = [
+        ("r", .reader), ("c", .contributor), ("o", .owner), ("d", .delegator),
+    ]
+
+    @Test(arguments: rows) func roles(row: Row) async throws {
+        let body = row.body.map { Array($0.utf8) }
+        for (letter, role) in Self.roles {
+            let fixture = try await Self.fixture()
+            try await fixture.assign(role)
+            let reply = try await fixture.send(row.method, row.target, token: TestToken(), row.headers, body: body)
+            Self.expect(
+                reply, row, role.rawValue,
+                refusedAs: row.roles.contains(letter) ? nil : "AuthorizationPermissionMismatch")
+        }
+        let fixture = try await Self.fixture()
+        let reply = try await fixture.send(row.method, row.target, token: TestToken(), row.headers, body: body)
+        Self.expect(reply, row, "a token without a role", refusedAs: "AuthorizationPermissionMismatch")
+    }
+
+    /// The same role at a container and at a prefix.
+    @Test(arguments: rows) func roleScopes(row: Row) async throws {
+        guard let best = row.roles.last, let role = Self.roles.first(where: { $0.letter == best })?.role else { return }
+        let names = row.target.prefix { $0 != "?" }.split(separator: "/").map(String.init)
+        let scopes: [(RoleAssignment.Scope, Bool)] = [
+            (.container(try ContainerName(validating: names.first ?? "box")), !names.isEmpty),
+            (.container(try ContainerName(validating: "other")), false),
+            (.prefix(try ContainerName(validating: names.first ?? "box"), names.count > 1 ? names[1] : "a"), names.count > 1),
+            (.prefix(try ContainerName(validating: names.first ?? "box"), "zzz"), false),
+        ]
+        for (scope, allowed) in scopes {
+            let fixture = try await Self.fixture()
+            try await fixture.assign(role, scope: scope)
+            let reply = try await fixture.send(
+                row.method, row.target, token: TestToken(), row.headers, body: row.body.map { Array($0.utf8) })
+            Self.expect(
+                reply, row, "\(role.rawValue) at \(scope)",
+                refusedAs: allowed ? nil : "AuthorizationPermissionMismatch")
+        }
+    }
+
+    /// A user delegation SAS allows what both its letters and its principal's roles allow.
+    @Test(arguments: rows) func userDelegationSignatures(row: Row) async throws {
+        let names = row.target.prefix { $0 != "?" }.split(separator: "/").map(String.init)
+        guard let letters = row.container, let letter = letters.first, let container = names.first else { return }
+        for (roleLetter, role) in Self.roles {
+            let fixture = try await Self.fixture()
+            try await fixture.assign(role)
+            let key = try await DelegationKey.fetch(fixture)
+            let good = try key.query(fixture, String(letter), container: container)
+            let reply = await fixture.send(
+                row.method, row.target, signature: good, row.headers, body: row.body.map { Array($0.utf8) })
+            let isAllowed = row.roles.contains(roleLetter)
+            let overwrites = row.description.hasSuffix("existing") && letter == "c" && isAllowed
+            Self.expect(
+                reply, row, "delegation SAS \(letter) of \(role.rawValue)",
+                refusedAs: isAllowed ? (overwrites ? "UnauthorizedBlobOverwrite" : nil) : "AuthorizationPermissionMismatch")
+            // The principal's role is no help where the letters do not reach.
+            guard letters.count < 3 else { continue }
+            let bad = try key.query(fixture, letters.contains("r") ? "l" : "r", container: container)
+            let refused = await fixture.send(
+                row.method, row.target, signature: bad, row.headers, body: row.body.map { Array($0.utf8) })
+            Self.expect(
+                refused, row, "delegation SAS without \(letters)", refusedAs: "AuthorizationPermissionMismatch")
+        }
+    }
+
     /// Tags take a permission of their own, in every way in which they are read or written along.
     @Test func tagsAlongside() async throws {
         let rows: [(HTTPMethod, String, [(String, String)], String, Int)] = [

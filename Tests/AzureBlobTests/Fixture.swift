@@ -1,4 +1,5 @@
 import Access
+import Admission
 import AzureWire
 import HTTPExchange
 import Logging
@@ -8,6 +9,7 @@ import Namespace
 import StorageModel
 import StorageTestKit
 import Testing
+import Tokens
 
 @testable import AzureBlob
 
@@ -23,6 +25,7 @@ final class Fixture: Sendable {
 
     let core: NamespaceFixture
     let accounts: AccountDirectory
+    let access: AccessStore
     let service: AzureBlobService
     var world: TestWorld { core.world }
 
@@ -31,7 +34,7 @@ final class Fixture: Sendable {
         options.maximumExtentLength = 4096
         options.configure = { $0.allowsPublicAccess = { $0.value == Fixture.publicAccount } }
         core = NamespaceFixture(options)
-        accounts = AccountDirectory([
+        let configured = [
             Account(name: try AccountName(validating: Self.account), keys: [Self.key, Self.secondKey]),
             Account(
                 name: try AccountName(validating: Self.publicAccount), keys: [Self.key],
@@ -39,12 +42,25 @@ final class Fixture: Sendable {
             Account(
                 name: try AccountName(validating: "keyless"), keys: [Self.key],
                 switches: AccountSwitches(allowsSharedKey: false)),
-        ])
+        ]
+        accounts = AccountDirectory([])
+        access = try await AccessStore.open(
+            metadata: InMemoryMetadataStore(), directory: accounts, configured: configured,
+            defaults: AccountSwitches(), world: core.world.world,
+            nodeKey: { _ throws(StorageFailure) in
+                guard let key = NodeKey(bytes: Fixture.key) else { throw StorageFailure(.internal) }
+                return key
+            }, removal: { _, _ throws(StorageFailure) in true })
+        let tokens = try TokenVerifier(
+            TokenPolicy(tenants: [TestToken.tenant], domainSuffixes: ["blob.test"]),
+            keys: .document(TestToken.keys()), world: core.world.world,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         var configuration = AzureBlobService.Configuration(
             domainSuffixes: ["blob.test"], world: core.world.world)
         configuration.ownHosts = ["node.test"]
         service = AzureBlobService(
-            namespace: core.namespace, accounts: accounts, configuration: configuration,
+            namespace: core.namespace, accounts: accounts, tokens: tokens, access: access,
+            admission: AdmissionControl(capacity: 16, world: core.world.world), configuration: configuration,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 

@@ -92,6 +92,7 @@ import Testing
         ("sv=2020-12-06&srt=o&SIG", "ss is mandatory. Cannot be empty"),
         ("sv=2020-12-06&sr=b&skoid=a&SIG", "sktid is mandatory. Cannot be empty"),
         ("sv=2020-12-06&sr=b&sp=r&sp=w&SIG", "sp is given more than once"),
+        ("sv=2020-12-06&sr=b&sp=r%0Ast&SIG", "sp has a control character"),
     ])
     func malformed(query: String, detail: String) throws {
         let query = query.replacing("SIG", with: "sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D")

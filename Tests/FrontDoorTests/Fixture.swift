@@ -46,8 +46,8 @@ struct Fixture {
     }
 
     static func start(
-        limits: FrontDoorLimits = FrontDoorLimits(), audit: AuditLog? = nil,
-        _ script: @escaping @Sendable (HTTPRequest) async -> HTTPResponse
+        limits: FrontDoorLimits = FrontDoorLimits(), audit: AuditLog? = nil, tls: ServerTLS? = nil,
+        proxySources: [IPRange]? = nil, _ script: @escaping @Sendable (HTTPRequest) async -> HTTPResponse
     ) async throws -> Fixture {
         let clock = Clock()
         var world = World.system
@@ -57,14 +57,24 @@ struct Fixture {
         let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let door = FrontDoor(
             .init(
-                name: "test", host: "127.0.0.1", port: 0, limits: limits, server: "Forebay/test", world: world,
+                name: "test",
+                listeners: [.init(host: "127.0.0.1", port: 0, tls: tls, proxySources: proxySources)], limits: limits,
+                server: "Forebay/test", world: world,
                 logger: silent, metrics: metrics, audit: try audit ?? AuditLog(.none, metrics: metrics)),
             service: ScriptedService(script))
         return Fixture(door: door, address: try await door.start(), metrics: metrics, clock: clock)
     }
 
-    func connect(reads: Bool = true) async throws -> RawClient {
-        try await RawClient.connect(to: address, reads: reads)
+    func connect(
+        reads: Bool = true, preamble: [UInt8] = [], tls: RawClient.TLS? = nil
+    ) async throws -> RawClient {
+        try await RawClient.connect(to: address, reads: reads, preamble: preamble, tls: tls)
+    }
+
+    /// A metric's value, by its line's beginning; 0 for one that has none.
+    func metric(_ line: String) -> Int {
+        let lines = metrics.render().split(separator: "\n").filter { $0.hasPrefix("forebay_\(line)") }
+        return lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
     }
 
     func stop() async { await door.shutdown(grace: .zero) }
@@ -72,11 +82,12 @@ struct Fixture {
 
 /// Runs a test against a front door and shuts it down.
 func withDoor(
-    limits: FrontDoorLimits = FrontDoorLimits(), audit: AuditLog? = nil,
-    service: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
+    limits: FrontDoorLimits = FrontDoorLimits(), audit: AuditLog? = nil, tls: ServerTLS? = nil,
+    proxySources: [IPRange]? = nil, service: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
     _ body: (Fixture) async throws -> Void
 ) async throws {
-    let fixture = try await Fixture.start(limits: limits, audit: audit, service)
+    let fixture = try await Fixture.start(
+        limits: limits, audit: audit, tls: tls, proxySources: proxySources, service)
     do { try await body(fixture) } catch {
         await fixture.stop()
         throw error

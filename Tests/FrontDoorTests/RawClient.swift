@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import NIOSSL
 import StorageModel
 import Testing
 
@@ -50,6 +51,25 @@ final class RawClient: Sendable {
         }
     }
 
+    /// How a client speaks TLS, and whom it asks for.
+    struct TLS: Sendable {
+        var context: NIOSSLContext
+        var host: String?
+    }
+
+    /// Sends bytes before anything else, TLS included.
+    private final class Preamble: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        let bytes: [UInt8]
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+        func channelActive(context: ChannelHandlerContext) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
+            context.fireChannelActive()
+        }
+    }
+
     private let channel: any Channel
     private let inbox: Locked<Inbox>
 
@@ -59,7 +79,9 @@ final class RawClient: Sendable {
     }
 
     /// With `reads: false` nothing is read until `startReading`.
-    static func connect(to address: SocketAddress, reads: Bool = true) async throws -> RawClient {
+    static func connect(
+        to address: SocketAddress, reads: Bool = true, preamble: [UInt8] = [], tls: TLS? = nil
+    ) async throws -> RawClient {
         let inbox = Locked(Inbox())
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -67,7 +89,12 @@ final class RawClient: Sendable {
             .channelOption(.socketOption(.so_rcvbuf), value: reads ? 1 << 20 : 16 * 1024)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Collector(inbox))
+                    let operations = channel.pipeline.syncOperations
+                    if !preamble.isEmpty { try operations.addHandler(Preamble(preamble)) }
+                    if let tls {
+                        try operations.addHandler(NIOSSLClientHandler(context: tls.context, serverHostname: tls.host))
+                    }
+                    try operations.addHandler(Collector(inbox))
                 }
             }
             .connect(to: address).get()
@@ -75,6 +102,8 @@ final class RawClient: Sendable {
     }
 
     func startReading() async throws { try await channel.setOption(.autoRead, value: true).get() }
+
+    func stopReading() async throws { try await channel.setOption(.autoRead, value: false).get() }
 
     /// Says that nothing more will come. Answers are still read.
     func endInput() async throws { try await channel.close(mode: .output).get() }
@@ -84,6 +113,14 @@ final class RawClient: Sendable {
     /// Without waiting until the socket has taken it.
     func sendLater(_ bytes: [UInt8]) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
     func endSending() async throws { try await channel.close(mode: .output).get() }
+
+    /// The DER of the certificate that the node has shown; after its first answer.
+    func nodeCertificate() async throws -> [UInt8] {
+        try await channel.eventLoop.submit { [channel] in
+            let handler = try channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
+            return try handler.peerCertificate?.toDERBytes() ?? []
+        }.get()
+    }
 
     /// Goes away with a reset.
     func abort() async throws {

@@ -62,6 +62,96 @@ struct RecordTests {
         #expect(text.contains("forebay_http_requests_in_flight{listener=\"test\"} 0\n"))
     }
 
+    /// The columns that come from headers, from the connection and from who asked.
+    @Test func auditsWhoAskedAndWithWhichHeaders() async throws {
+        var template = Array("/tmp/forebay-record-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        try #require(descriptor >= 0)
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        let audit = try AuditLog(.file(path: path), metrics: MetricRegistry())
+        let fixture = try await Fixture.start(audit: audit) { request in
+            var response = HTTPResponse.text("x")
+            response.headers = [
+                "Last-Modified": "Sun, 06 Nov 1994 08:49:37 GMT", "Content-MD5": "cg==", "x-ms-access-tier": "Hot",
+            ]
+            response.audit.requester = RequesterFacts(
+                authenticationType: "OAuth", objectID: "oid", tenantID: "tid",
+                authorization: [.init(action: "read", result: "Granted")])
+            return response
+        }
+        let client = try await fixture.connect()
+        try await client.send(
+            "GET /c/b HTTP/1.1\r\nHost: h\r\nIF-MATCH: \"0x1\"\r\nIf-Modified-Since: yesterday\r\nIf-None-Match: *\r\n"
+                + "If-Unmodified-Since: today\r\nContent-MD5: cQ==\r\nAccept: a/b\r\nReferer: http://r/?sig=abc\r\n"
+                + "Authorization: Bearer secret\r\nUser-Agent: tester\r\n\r\n")
+        #expect(try await client.answer().status == 200)
+        await fixture.stop()
+        await audit.close()
+        let line = try read(descriptor)
+        for column in [
+            #""AuthenticationType":"OAuth""#, #""RequesterObjectId":"oid""#, #""RequesterTenantId":"tid""#,
+            #""AuthorizationDetails":[{"action":"read","result":"Granted"}]"#, #""UserAgentHeader":"tester""#,
+            #""ConditionsUsed":"If-Match=\"0x1\";If-Modified-Since=yesterday;If-None-Match=*;If-Unmodified-Since=today""#,
+            #""RequestMd5":"cQ==""#, #""ResponseMd5":"cg==""#, #""AccessTier":"Hot""#, #""AcceptHeader":"a/b""#,
+            #""LastModifiedTime":"1994-11-06T08:49:37Z""#, #""ReferrerHeader":"http://r/?sig=REDACTED""#,
+        ] {
+            #expect(line.contains(column), "\(column) in \(line)")
+        }
+        #expect(!line.contains("secret") && !line.contains("TlsVersion") && !line.contains("PrivateLinkId"))
+    }
+
+    @Test func requestsAreRefusedWhileTheirLinesCannotBeWritten() async throws {
+        let failing = Signal()
+        let metrics = MetricRegistry()
+        let audit = try AuditLog(
+            .file(path: "/dev/full"), overflow: .refuse, metrics: metrics,
+            onTrouble: { if $0 == ENOSPC { failing.set() } })
+        try await withDoor(audit: audit, service: { _ in .text("x") }) { fixture in
+            let client = try await fixture.connect()
+            try await client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            #expect(try await client.answer().status == 200)
+            await failing.wait()
+            try await client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            #expect(try await client.answer().status == 503)
+        }
+        #expect(metrics.counter(.auditDropped).value == 0)
+        await audit.close()
+    }
+
+    @Test("the audit line says what the connection is: TLS, and whom a proxy speaks for")
+    func auditsTheConnection() async throws {
+        var template = Array("/tmp/forebay-record-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        try #require(descriptor >= 0)
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        let audit = try AuditLog(.file(path: path), metrics: MetricRegistry())
+        let files = try TLSFiles()
+        let sources = [IPRange(cidr: "127.0.0.1")].compactMap { $0 }
+        let fixture = try await Fixture.start(
+            audit: audit, tls: files.server(), proxySources: sources, describePeer)
+        let header = ProxyHeaderTests.header(0x21, 0x11, ProxyHeaderTests.four)
+        let client = try await fixture.connect(preamble: header, tls: files.client())
+        try await client.send("GET /c/b HTTP/1.1\r\nHost: acc.example\r\n\r\n")
+        #expect(try await client.answer().status == 200)
+        await fixture.stop()
+        await audit.close()
+        let line = try read(descriptor)
+        for column in [
+            #""CallerIpAddress":"192.0.2.10:50000""#, #""Protocol":"HTTPS""#, #""TlsVersion":"TLS 1.3""#,
+            #""Uri":"https://acc.example/c/b""#,
+        ] {
+            #expect(line.contains(column), "\(column) in \(line)")
+        }
+    }
+
     private func read(_ descriptor: CInt) throws -> String {
         var chunk = [UInt8](repeating: 0, count: 65_536)
         let count = pread(descriptor, &chunk, chunk.count, 0)

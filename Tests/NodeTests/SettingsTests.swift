@@ -1,5 +1,6 @@
 import Access
 import Foundation
+import Observability
 import StorageModel
 import Testing
 
@@ -35,7 +36,7 @@ struct SettingsTests {
             let all = try configuration(
                 [.data: "/flag"], ["FOREBAY_DATA": "/env", "FOREBAY_LISTEN": "127.0.0.1:2"], file: file)
             #expect(all.dataDirectory == "/flag")
-            #expect(all.listen.port == 2)
+            #expect(all.listen?.port == 2)
             #expect(all.drainSeconds == 7)
             #expect(all.isDevelopment)
         }
@@ -80,13 +81,13 @@ struct SettingsTests {
         #expect(!text.contains("secret!!"))
     }
 
-    @Test("an account twice, none at all, no data directory, an unknown name in the file: refused")
+    @Test("an account twice, no data directory, an unknown name in the file: refused")
     func refused() throws {
         let key = "MDEyMzQ1Njc4OWFiY2RlZg=="
         #expect(
             message { try configuration([.data: "d"], ["FOREBAY_ACCOUNTS": "one:\(key),one:\(key)"]) }.contains("twice")
         )
-        #expect(message { try configuration([.data: "d"]) }.contains("no account"))
+        #expect(try configuration([.data: "d"]).accounts.isEmpty, "accounts may be made later")
         #expect(message { try configuration([.dev: "true"]) }.contains("--data"))
         try withFile(#"{"dat": "x"}"#) { file in
             #expect(message { try configuration([.data: "d", .dev: "true"], file: file) }.contains("\"dat\""))
@@ -97,6 +98,25 @@ struct SettingsTests {
         "sizes", arguments: [("0", 0), ("512", 512), ("1K", 1024), ("3m", 3 << 20), ("2GiB", 2 << 30), ("1T", 1 << 40)])
     func sizes(text: String, bytes: Int64) throws {
         #expect(try configuration([.data: "d", .dev: "true", .capacity: text]).capacityBytes == bytes)
+    }
+
+    @Test("audit lines: where to, how long and what when they cannot be written")
+    func audit() throws {
+        let plain = try configuration([.data: "d", .dev: "true"]).audit
+        #expect(plain.destination == .none && plain.overflow == .drop)
+        #expect(plain.rotation == AuditRotation(bytes: 256 << 20, kept: 8))
+        let all = try configuration([
+            .data: "d", .dev: "true", .audit: "/a/b", .auditOverflow: "refuse", .auditRotateSize: "3M",
+            .auditKeep: "20",
+        ]).audit
+        #expect(all.destination == .file(path: "/a/b") && all.overflow == .refuse)
+        #expect(all.rotation == AuditRotation(bytes: 3 << 20, kept: 20))
+        let never = try configuration([.data: "d", .dev: "true", .audit: "stdout", .auditRotateSize: "0"]).audit
+        #expect(never.destination == .standardOutput && never.rotation.bytes == 0)
+        for (setting, text) in [(Setting.auditKeep, "0"), (.auditRotateSize, "-1"), (.auditOverflow, "wait")] {
+            let told = message { try configuration([.data: "d", .dev: "true", setting: text]) }
+            #expect(told.contains(setting.rawValue), "\(told)")
+        }
     }
 
     @Test("every setting has a name of its own in the environment")

@@ -3,48 +3,10 @@ import Observability
 import StorageModel
 import Testing
 
-private func record(_ id: String) -> AuditRecord {
-    AuditRecord(
-        timeGenerated: Timestamp(nanoseconds: 784_111_777_012_345_678), operationName: "GetBlob",
-        category: "StorageRead", statusCode: 200, statusText: "Success", callerAddress: "10.0.0.1:4242",
-        correlationID: id, uri: "http://h/c/b?sig=REDACTED", protocolName: "HTTP")
-}
-
-/// A path in a new directory that goes away with the value.
-private final class ScratchFile: Sendable {
-    let directory: String
-    var path: String { directory + "/audit.log" }
-
-    init() throws {
-        var template = Array("/tmp/forebay-audit-XXXXXX".utf8CString)
-        try #require(mkdtemp(&template) != nil)
-        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        unlink(path)
-        rmdir(directory)
-    }
-
-    func lines() throws -> [String] {
-        let descriptor = open(path, O_RDONLY)
-        try #require(descriptor >= 0)
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = read(descriptor, &chunk, chunk.count)
-            guard count > 0 else { break }
-            bytes += chunk.prefix(count)
-        }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
-    }
-}
-
-struct AuditTests {
+@Suite struct AuditTests {
     @Test func aLineHasTheColumnsOfStorageBlobLogs() {
         var full = record("id-1")
-        full.authenticationType = "AccountKey"
+        full.requester = RequesterFacts(authenticationType: "AccountKey", authenticationHash: "key1(ab)")
         full.clientRequestID = "c\"1"
         full.userAgent = "azsdk"
         full.operationVersion = "2021-08-06"
@@ -60,12 +22,54 @@ struct AuditTests {
             String(decoding: full.line(), as: UTF8.self)
                 == #"{"TimeGenerated":"1994-11-06T08:49:37.0123456Z","OperationName":"GetBlob","Category":"StorageRead","#
                 + #""StatusCode":"200","StatusText":"Success","AuthenticationType":"AccountKey","#
+                + #""AuthenticationHash":"key1(ab)","#
                 + #""CallerIpAddress":"10.0.0.1:4242","ClientRequestId":"c\"1","CorrelationId":"id-1","#
                 + #""UserAgentHeader":"azsdk","Uri":"http://h/c/b?sig=REDACTED","Protocol":"HTTP","#
                 + #""OperationVersion":"2021-08-06","OperationCount":0,"ServiceType":"blob","AccountName":"acc","#
                 + #""RequestHeaderSize":300,"RequestBodySize":0,"ResponseHeaderSize":0,"ResponseBodySize":4096,"#
                 + #""ContentLengthHeader":0,"DurationMs":1.500,"ServerLatencyMs":1,"Etag":"0x1","ObjectKey":"/acc/c/b","#
                 + #""SchemaVersion":"1.0"}"# + "\n")
+    }
+
+    @Test func aLineOfATokenHasEveryColumn() {
+        var full = record("id-2")
+        full.protocolName = "HTTPS"
+        let action = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+        full.requester = RequesterFacts(
+            authenticationType: "OAuth", authenticationHash: "h", objectID: "o", tenantID: "t", applicationID: "a",
+            audience: "https://storage.azure.com", tokenIssuer: "https://sts/t/", userPrincipalName: "u@x",
+            authorization: [
+                .init(
+                    action: action, roleAssignmentID: "ra", roleDefinitionID: "rd", principalID: "p",
+                    principalType: "User", result: "Granted", reason: "RBAC"),
+                .init(action: "other", result: "Denied"),
+            ])
+        full.tlsVersion = "TLS 1.3"
+        full.privateLinkID = 4_294_967_295
+        full.referrer = "https://r/"
+        full.accept = "*/*"
+        full.lastModified = "Sun, 06 Nov 1994 08:49:37 GMT"
+        full.conditions = [("If-Match", "\"0x1\""), ("If-None-Match", "*")]
+        full.requestMD5 = "cQ=="
+        full.responseMD5 = "cg=="
+        full.accessTier = "Cool"
+        #expect(
+            String(decoding: full.line(), as: UTF8.self)
+                == #"{"TimeGenerated":"1994-11-06T08:49:37.0123456Z","OperationName":"GetBlob","Category":"StorageRead","#
+                + #""StatusCode":"200","StatusText":"Success","AuthenticationType":"OAuth","AuthenticationHash":"h","#
+                + #""RequesterObjectId":"o","RequesterTenantId":"t","RequesterAppId":"a","#
+                + #""RequesterAudience":"https://storage.azure.com","RequesterTokenIssuer":"https://sts/t/","#
+                + #""RequesterUpn":"u@x","AuthorizationDetails":[{"#
+                + #""action":"Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read","#
+                + #""roleAssignmentId":"ra","roleDefinitionId":"rd","principals":[{"id":"p","type":"User"}],"#
+                + #""result":"Granted","reason":"RBAC"},{"action":"other","result":"Denied"}],"#
+                + #""CallerIpAddress":"10.0.0.1:4242","CorrelationId":"id-2","ReferrerHeader":"https://r/","#
+                + #""AcceptHeader":"*/*","Uri":"http://h/c/b?sig=REDACTED","Protocol":"HTTPS","#
+                + #""TlsVersion":"TLS 1.3","PrivateLinkId":4294967295,"OperationCount":0,"ServiceType":"blob","#
+                + #""RequestHeaderSize":0,"RequestBodySize":0,"ResponseHeaderSize":0,"ResponseBodySize":0,"#
+                + #""DurationMs":0,"ServerLatencyMs":0,"LastModifiedTime":"1994-11-06T08:49:37Z","#
+                + #""ConditionsUsed":"If-Match=\"0x1\";If-None-Match=*","RequestMd5":"cQ==","ResponseMd5":"cg==","#
+                + #""AccessTier":"Cool","SchemaVersion":"1.0"}"# + "\n")
     }
 
     @Test func writesEveryLineInOrder() async throws {

@@ -22,6 +22,19 @@ struct CivilTimeTests {
     }
 }
 
+struct HTTPDateTests {
+    @Test(
+        arguments: [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", "1994-11-06T08:49:37Z"),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z"),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", nil), ("Sun, 06 Nov 94 08:49:37 GMT", nil), ("", nil),
+            ("Sun, 06 Nox 1994 08:49:37 GMT", nil), ("Sun, x6 Nov 1994 08:49:37 GMT", nil),
+        ] as [(String, String?)])
+    func becomesAnInstant(text: String, expected: String?) {
+        #expect(CivilTime.rfc3339(httpDate: text) == expected)
+    }
+}
+
 struct JSONWriterTests {
     @Test func escapesWhatJSONCannotHold() {
         var json = JSONWriter()
@@ -42,30 +55,6 @@ struct JSONWriterTests {
             json.member("whole", millisecondsFromNanoseconds: 2_000_000)
         }
         #expect(json.text == #"{"list":["a",{"b":true}],"n":-5,"empty":{},"ms":12.034,"whole":2}"#)
-    }
-}
-
-struct RedactionTests {
-    @Test(arguments: [
-        ("/c/b", "/c/b"), ("/c/b?comp=list", "/c/b?comp=list"),
-        ("/c/b?sv=1&sig=abc%3D&se=2", "/c/b?sv=1&sig=REDACTED&se=2"), ("/c/b?SIG=abc", "/c/b?SIG=REDACTED"),
-        ("/c/b?%73ig=abc", "/c/b?%73ig=REDACTED"), ("/c?X-Amz-Signature=1", "/c?X-Amz-Signature=REDACTED"),
-        ("/c?design=1", "/c?design=1"),
-        // A mark that joins itself to the separator: one character to Swift, a separator to the service.
-        ("/c?x=\u{600}&sig=abc", "/c?x=\u{600}&sig=REDACTED"), ("/c?sig=\u{301}abc", "/c?sig=REDACTED"),
-    ])
-    func urisLoseTheirSignatures(uri: String, expected: String) {
-        #expect(Redaction.uri(uri) == expected)
-    }
-
-    @Test(arguments: [
-        ("Authorization", "SharedKey acc:c2VjcmV0", "SharedKey acc:REDACTED"),
-        ("authorization", "Bearer ey.ab.cd", "Bearer REDACTED"), ("Authorization", "c2VjcmV0", "REDACTED"),
-        ("Authorization", "Basic dXNlcjpwYXNz", "Basic REDACTED"),
-        ("x-ms-copy-source", "https://a/b?sig=x", "https://a/b?sig=REDACTED"), ("x-ms-date", "today", "today"),
-    ])
-    func headersLoseTheirSecrets(name: String, value: String, expected: String) {
-        #expect(Redaction.header(name, value) == expected)
     }
 }
 

@@ -43,9 +43,12 @@ package struct SigningKey: Sendable {
     package let mac: AccountKey
     /// `key1(HASH)`: how the audit trail names it.
     package let auditName: String
+    /// `nil` for keys from the configuration.
+    package let createdAt: Timestamp?
 
-    package init(number: Int, bytes: [UInt8]) {
+    package init(number: Int, bytes: [UInt8], createdAt: Timestamp? = nil) {
         self.number = number
+        self.createdAt = createdAt
         mac = AccountKey(bytes: bytes)
         auditName = "key\(number)(\(SHA256.hash(data: bytes).hexText))"
     }

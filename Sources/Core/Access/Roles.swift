@@ -7,6 +7,27 @@ package enum Role: String, CaseIterable, Sendable, Hashable {
     case owner = "Storage Blob Data Owner"
     case delegator = "Storage Blob Delegator"
 
+    /// How the command line, the admin API and the store call it.
+    package var shortName: String {
+        switch self {
+        case .reader: "reader"
+        case .contributor: "contributor"
+        case .owner: "owner"
+        case .delegator: "delegator"
+        }
+    }
+
+    /// By short name, Azure's name or Azure's id, in any case.
+    package init?(naming text: String) {
+        let text = text.lowercased()
+        guard
+            let role = Role.allCases.first(where: {
+                [$0.shortName, $0.rawValue.lowercased(), $0.definitionID].contains(text)
+            })
+        else { return nil }
+        self = role
+    }
+
     /// Azure's id of the role's definition.
     package var definitionID: String {
         switch self {

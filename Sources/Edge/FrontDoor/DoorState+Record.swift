@@ -36,31 +36,35 @@ extension DoorState {
         var record = AuditRecord(
             timeGenerated: exchange.receivedAt, operationName: facts.operationName, category: facts.category.rawValue,
             statusCode: Int(response.status.code), statusText: facts.statusText, callerAddress: handler.peer.address,
-            correlationID: exchange.id, uri: uri(exchange, facts), protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
-        record.authenticationType = facts.requester?.authenticationType
+            correlationID: exchange.id, uri: uri(exchange, facts, handler),
+            protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
+        record.requester = facts.requester
+        record.tlsVersion = handler.peer.tls?.rawValue
+        record.privateLinkID = handler.peer.privateLinkID
         record.clientRequestID = facts.clientRequestID
         record.operationVersion = facts.serviceVersion
         record.accountName = facts.accountName
         record.etag = facts.etag
         record.objectKey = facts.objectKey
         if let parsed = exchange.parsed {
-            record.userAgent = parsed.head.headers.first(name: "User-Agent")
-            record.referrer = parsed.head.headers.first(name: "Referer").map(Redaction.uri)
+            for (name, value) in parsed.head.headers { record.note(requestHeader: name, value) }
             record.requestHeaderBytes = Int64(parsed.byteCount)
             if case .length(let length) = parsed.framing { record.declaredBodyBytes = length }
         }
+        for (name, value) in response.headers { record.note(responseHeader: name, value) }
         record.requestBodyBytes = received
         record.responseHeaderBytes = exchange.headBytes
         record.responseBodyBytes = exchange.bodyBytes
         record.durationNanoseconds = duration
         record.serverLatencyNanoseconds = latency
-        audit.append(record)
+        audit.append(record, isOwed: exchange.isAdmitted)
     }
 
-    private func uri(_ exchange: Exchange, _ facts: AuditFacts) -> String {
+    private func uri(_ exchange: Exchange, _ facts: AuditFacts, _ handler: ConnectionHandler) -> String {
         if let redacted = facts.redactedURI { return redacted }
         guard let head = exchange.parsed?.head else { return "" }
-        return "http://" + (head.headers.first(name: "Host") ?? "") + Redaction.uri(head.uri)
+        return (handler.peer.isTLS ? "https://" : "http://") + (head.headers.first(name: "Host") ?? "")
+            + Redaction.uri(head.uri)
     }
 
     private func log(_ cause: String, _ exchange: Exchange, _ response: HTTPResponse) {
@@ -69,7 +73,7 @@ extension DoorState {
             level: level, "request failed",
             metadata: [
                 LogKey.requestID: "\(exchange.id)", LogKey.operation: "\(response.audit.operationName)",
-                LogKey.status: "\(response.status.code)", LogKey.cause: "\(cause)",
+                LogKey.status: "\(response.status.code)", LogKey.cause: "\(Redaction.text(cause))",
             ])
     }
 }

@@ -10,6 +10,10 @@ final class EdgeMetrics: Sendable {
     let responseBytes: Counter
     let cutByPeer: Counter
     let cutByUs: Counter
+    let handshakeFailures: Counter
+    /// Connections from elsewhere than a proxy.
+    let proxySourceRefusals: Counter
+    private let proxyHeaderRefusals: Counter
     private let timeouts: [ConnectionStateMachine.Timeout: Counter]
     private let refusals: [String: Counter]
     private let registry: MetricRegistry
@@ -25,6 +29,9 @@ final class EdgeMetrics: Sendable {
         responseBytes = registry.counter(.responseBytes, [label])
         cutByPeer = registry.counter(.answersCut, [label, MetricLabel("side", "peer")])
         cutByUs = registry.counter(.answersCut, [label, MetricLabel("side", "node")])
+        handshakeFailures = registry.counter(.handshakeFailures, [label])
+        proxySourceRefusals = registry.counter(.proxyRefusals, [label, MetricLabel("reason", "source")])
+        proxyHeaderRefusals = registry.counter(.proxyRefusals, [label, MetricLabel("reason", "header")])
         timeouts = Dictionary(
             uniqueKeysWithValues: ConnectionStateMachine.Timeout.allCases.map { timeout in
                 (timeout, registry.counter(.timeouts, [label, MetricLabel("awaited", timeout.rawValue)]))
@@ -36,6 +43,7 @@ final class EdgeMetrics: Sendable {
     }
 
     func count(_ timeout: ConnectionStateMachine.Timeout) { timeouts[timeout]?.add() }
+    func count(_ header: ProxyHeader.Malformed) { proxyHeaderRefusals.add() }
     func count(_ refusal: HTTPRefusal) { refusals[refusal.label]?.add() }
 
     /// Bounded by the protocols' operation names; each event loop keeps what it has looked up.

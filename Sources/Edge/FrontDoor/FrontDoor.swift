@@ -12,9 +12,8 @@ package final class FrontDoor: Sendable {
     package struct Configuration: Sendable {
         /// Names the listener in metrics and logs: `blob`, `admin`.
         package var name: String
-        package var host: String
-        /// 0 lets the system choose.
-        package var port: Int
+        /// What is listened on; at least one.
+        package var listeners: [Listener]
         package var limits: FrontDoorLimits
         /// The Server header of answers that have none of their own.
         package var server: String?
@@ -27,15 +26,41 @@ package final class FrontDoor: Sendable {
             name: String, host: String, port: Int, limits: FrontDoorLimits = FrontDoorLimits(), server: String? = nil,
             world: World = .system, logger: Logger, metrics: MetricRegistry, audit: AuditLog
         ) {
+            self.init(
+                name: name, listeners: [Listener(host: host, port: port)], limits: limits, server: server,
+                world: world, logger: logger, metrics: metrics, audit: audit)
+        }
+
+        package init(
+            name: String, listeners: [Listener], limits: FrontDoorLimits = FrontDoorLimits(), server: String? = nil,
+            world: World = .system, logger: Logger, metrics: MetricRegistry, audit: AuditLog
+        ) {
             self.name = name
-            self.host = host
-            self.port = port
+            self.listeners = listeners
             self.limits = limits
             self.server = server
             self.world = world
             self.logger = logger
             self.metrics = metrics
             self.audit = audit
+        }
+    }
+
+    /// An address, and what comes before HTTP there.
+    package struct Listener: Sendable {
+        package var host: String
+        /// 0 lets the system choose.
+        package var port: Int
+        /// `nil` for plain text.
+        package var tls: ServerTLS?
+        /// With it, connections come from these ranges alone and begin with a PROXY header.
+        package var proxySources: [IPRange]?
+
+        package init(host: String, port: Int, tls: ServerTLS? = nil, proxySources: [IPRange]? = nil) {
+            self.host = host
+            self.port = port
+            self.tls = tls
+            self.proxySources = proxySources
         }
     }
 
@@ -51,7 +76,7 @@ package final class FrontDoor: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let door: DoorState
     private let loops: [ObjectIdentifier: LoopState]
-    private let listener = Locked<(any Channel)?>(nil)
+    private let channels = Locked<[any Channel]>([])
     private let sweeps = Locked<[RepeatedTask]>([])
 
     /// How long a service may take to notice that its connection was cut.
@@ -70,11 +95,30 @@ package final class FrontDoor: Sendable {
         self.loops = loops
     }
 
-    /// Binds and starts accepting. Answers the bound address.
-    /// - Throws: what the system says when the address cannot be bound.
+    package var listeners: [Listener] { configuration.listeners }
+
+    /// `bind` for a front door with one listener.
     package func start() async throws -> SocketAddress {
-        let channel = try await bootstrap().bind(host: configuration.host, port: configuration.port).get()
-        listener.withLock { $0 = channel }
+        guard let address = try await bind().first else { throw ChannelError.unknownLocalAddress }
+        return address
+    }
+
+    /// Binds and starts accepting. Answers the bound address of each listener, in their order.
+    /// - Throws: what the system says when an address cannot be bound; a shutdown then closes what is open already.
+    package func bind() async throws -> [SocketAddress] {
+        var addresses: [SocketAddress] = []
+        for listener in configuration.listeners {
+            let channel = try await bootstrap(listener).bind(host: listener.host, port: listener.port).get()
+            channels.withLock { $0.append(channel) }
+            guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
+            addresses.append(address)
+            configuration.logger.info(
+                "listening",
+                metadata: [
+                    LogKey.listener: "\(configuration.name)", LogKey.address: "\(address)",
+                    "tls": "\(listener.tls != nil)", "proxy": "\(listener.proxySources != nil)",
+                ])
+        }
         let interval = TimeAmount.nanoseconds(configuration.limits.sweepInterval)
         let tasks = loops.values.map { loop in
             loop.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [door] _ in
@@ -82,26 +126,26 @@ package final class FrontDoor: Sendable {
             }
         }
         sweeps.withLock { $0 = tasks }
-        guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
-        configuration.logger.info(
-            "listening", metadata: [LogKey.listener: "\(configuration.name)", LogKey.address: "\(address)"])
-        return address
+        return addresses
     }
 
     /// Stops accepting, lets requests end within `grace`, then cuts what is left.
     @discardableResult
     package func shutdown(grace: Duration) async -> Drained {
-        let channel = listener.withLock { listener in
-            defer { listener = nil }
-            return listener
+        let listening = channels.withLock { channels in
+            defer { channels = [] }
+            return channels
         }
         door.isDraining = true
-        if let channel {
+        for channel in listening {
             do { try await channel.close().get() } catch ChannelError.alreadyClosed {} catch {
                 configuration.logger.warning("listener not closed", metadata: [LogKey.error: "\(error)"])
             }
         }
-        onEachLoop { loop in for connection in Array(loop.connections.values) { connection.drain() } }
+        onEachLoop { loop in
+            for arrival in Array(loop.arrivals.values) { arrival.cut() }
+            for connection in Array(loop.connections.values) { connection.drain() }
+        }
         await waitUntilEmpty(grace)
         let cut = door.census.connections.load(ordering: .sequentiallyConsistent)
         if !door.census.isEmpty {
@@ -158,12 +202,12 @@ package final class FrontDoor: Sendable {
         }
     }
 
-    private func bootstrap() -> ServerBootstrap {
+    private func bootstrap(_ listener: Listener) -> ServerBootstrap {
         let (door, loops) = (door, loops)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { channel in Self.admit(channel, door, loops) }
+            .childChannelInitializer { channel in Self.admit(channel, door, loops, listener) }
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.maxMessagesPerRead, value: 1)
@@ -172,7 +216,7 @@ package final class FrontDoor: Sendable {
     }
 
     private static func admit(
-        _ channel: any Channel, _ door: DoorState, _ loops: [ObjectIdentifier: LoopState]
+        _ channel: any Channel, _ door: DoorState, _ loops: [ObjectIdentifier: LoopState], _ listener: Listener
     ) -> EventLoopFuture<Void> {
         guard let loop = loops[ObjectIdentifier(channel.eventLoop)] else {
             return channel.eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
@@ -194,9 +238,16 @@ package final class FrontDoor: Sendable {
         let sizer = ReadSizer()
         return channel.eventLoop.makeCompletedFuture {
             try channel.syncOptions?.setOption(.recvAllocator, value: SizedReceiveAllocator(sizer: sizer))
+            guard listener.tls == nil, listener.proxySources == nil else {
+                let admission = Arrival.Admission(
+                    door: door, loop: loop, isOverLimit: isOverLimit, tls: listener.tls,
+                    proxySources: listener.proxySources)
+                try channel.pipeline.syncOperations.addHandler(Arrival(channel, admission, sizer: sizer))
+                return
+            }
             let handler = ConnectionHandler(
-                door: door, loop: loop, channel: channel, socket: DirectSocket(channel), sizer: sizer,
-                isOverLimit: isOverLimit)
+                door: door, loop: loop, channel: channel, peer: Peer(channel.remoteAddress),
+                socket: DirectSocket(channel), transport: nil, sizer: sizer, isOverLimit: isOverLimit)
             try channel.pipeline.syncOperations.addHandler(handler)
         }
     }

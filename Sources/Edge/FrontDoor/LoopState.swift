@@ -9,15 +9,18 @@ final class LoopState: @unchecked Sendable {
     let eventLoop: any EventLoop
     let executor: EventLoopTaskExecutor
     var connections: [ObjectIdentifier: ConnectionHandler] = [:]
+    var arrivals: [ObjectIdentifier: Arrival] = [:]
     var date = DateText()
     var requestIDs = RequestIDs()
     var operations: [String: OperationMetrics] = [:]
     private var buffers: [ByteBuffer] = []
+    private var fileBuffers: [ByteBuffer] = []
     private var unsent: [ConnectionHandler] = []
 
     /// How many answers may wait for the end of the turn.
     private static let unsentLimit = 16
     private static let largestKeptBuffer = 128 * 1024
+    private static let keptFileBuffers = 4
 
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
@@ -37,6 +40,18 @@ final class LoopState: @unchecked Sendable {
         buffers.append(buffer)
     }
 
+    /// An empty buffer to read a file into.
+    func takeFileBuffer(capacity: Int) -> ByteBuffer {
+        var buffer = fileBuffers.popLast() ?? ByteBuffer()
+        buffer.clear(minimumCapacity: capacity)
+        return buffer
+    }
+
+    /// Of a buffer whose bytes have been encrypted: its room is used again.
+    func giveBackFile(_ buffer: consuming ByteBuffer) {
+        if fileBuffers.count < Self.keptFileBuffers { fileBuffers.append(buffer) }
+    }
+
     /// Sends what the connection has written when this turn of the event loop has served the other connections that are
     /// ready, or enough of them: answers that leave together wake a peer once, and each costs less than alone.
     func sendSoon(_ connection: ConnectionHandler) {
@@ -52,6 +67,7 @@ final class LoopState: @unchecked Sendable {
     }
 
     func sweep(now: Int64) {
+        for arrival in Array(arrivals.values) { arrival.sweep(now: now) }
         for connection in Array(connections.values) { connection.sweep(now: now) }
     }
 }

@@ -7,7 +7,9 @@ struct Forebay: AsyncParsableCommand {
         commandName: "forebay",
         abstract: "A storage node in front of an Azure Blob data lake.",
         version: NodeVersion.text,
-        subcommands: [Serve.self, Status.self, Check.self, VersionCommand.self])
+        subcommands: [
+            Serve.self, Status.self, AccountCommand.self, RoleCommand.self, Check.self, Cert.self, VersionCommand.self,
+        ])
 }
 
 struct VersionCommand: ParsableCommand {

@@ -2,23 +2,16 @@ import ArgumentParser
 import Node
 
 /// Asks a running node how it is.
-struct Status: AsyncParsableCommand {
+struct Status: AdminCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows the state of a running node.",
-        discussion: "Exit status: 0 ready, 1 not ready, 2 not reachable.")
+        discussion: "Exit status: 0 ready, 1 not ready, 2 not reachable or no valid admin token.")
 
-    @Option(help: "HOST:PORT of the node's admin endpoint.") var admin = "127.0.0.1:10009"
+    @OptionGroup var options: AdminOptions
 
-    func run() async throws {
-        let answer: AdminClient.Answer
-        do {
-            answer = try await AdminClient.get("/status", from: admin)
-        } catch {
-            Terminal.complain("forebay status: no answer from \(admin): \(error)")
-            throw ExitCode(2)
-        }
-        Terminal.say(answer.body)
-        let ready = try await AdminClient.get("/healthz/ready", from: admin)
+    func run(on node: AdminSession) async throws {
+        Terminal.sayDocument(try await node.send(.get, "/status"))
+        let ready = try await node.client.get("/healthz/ready")
         if ready.status != 200 { throw ExitCode(1) }
     }
 }

@@ -1,4 +1,5 @@
 package import Access
+package import Admission
 import AzureWire
 package import HTTPExchange
 package import Logging
@@ -7,6 +8,7 @@ import NIOHTTP1
 package import Namespace
 import Observability
 import StorageModel
+package import Tokens
 
 /// The Azure Blob REST protocol over the namespace: parse, authorize, one core call, render.
 ///
@@ -18,6 +20,7 @@ package final class AzureBlobService: HTTPService {
     let configuration: Configuration
     let addressing: Addressing
     let authenticator: Authenticator
+    private let admission: AdmissionControl?
     let logger: Logger
 
     /// What refusals name that belong to no request, and the layout of signatures when no version is given.
@@ -28,15 +31,17 @@ package final class AzureBlobService: HTTPService {
     static let defaultVersion = ServiceVersion("2017-04-17") ?? .tags
 
     package init(
-        namespace: Namespace, accounts: AccountDirectory, configuration: Configuration, logger: Logger
+        namespace: Namespace, accounts: AccountDirectory, tokens: TokenVerifier? = nil, access: AccessStore? = nil,
+        admission: AdmissionControl? = nil, configuration: Configuration, logger: Logger
     ) {
         self.namespace = namespace
         self.accounts = accounts
         self.configuration = configuration
         self.logger = logger
+        self.admission = admission
         addressing = Addressing(domainSuffixes: configuration.domainSuffixes)
         authenticator = Authenticator(
-            tenant: configuration.tenant, world: configuration.world, namespace: namespace)
+            world: configuration.world, namespace: namespace, tokens: tokens, access: access)
     }
 
     package func respond(to request: HTTPRequest) async -> HTTPResponse {
@@ -58,7 +63,15 @@ package final class AzureBlobService: HTTPService {
             await addCORSHeaders(to: &response, for: request, origin: origin, trace: trace)
         }
         complete(&response, of: request, headers, trace: trace)
+        response.ticket = trace.ticket
         return response
+    }
+
+    /// Whether the account and the caller may ask for more right now. The parts of a batch came in with it.
+    func admit(_ credential: Credential, to account: Account) throws(StorageFailure) -> (any RequestTicket)? {
+        try admission?.enter(
+            account: account.name, accountLimits: account.limits.account, principal: credential.admissionName,
+            principalLimits: account.limits.principal)
     }
 
     package func refuse(_ refusal: HTTPRefusal, requestID: String) -> HTTPResponse {
@@ -85,12 +98,13 @@ package final class AzureBlobService: HTTPService {
             trace.cause = "\(thrown)"
         }
         trace.errorCode = error.code.name
-        if error.status >= 500, error.status != 501 {
+        // A refusal of a crowded node is counted; to log each would be one more load.
+        if error.status >= 500, error.status != 501, error.code != .serverBusy {
             logger.error(
                 "request failed",
                 metadata: [
                     LogKey.requestID: "\(request.id)", LogKey.operation: "\(trace.operation?.auditName ?? "Unknown")",
-                    LogKey.error: "\(error.code.name)", LogKey.cause: "\(trace.cause ?? "\(thrown)")",
+                    LogKey.error: "\(error.code.name)", LogKey.cause: "\(Redaction.text(trace.cause ?? "\(thrown)"))",
                 ])
         }
         var response = HTTPResponse(
@@ -117,6 +131,7 @@ struct Trace: Sendable {
     var account: Account?
     var operation: Operation?
     var credential: Credential?
+    var ticket: (any RequestTicket)?
     var asked: AccessRequest?
     var grant: Grant?
     var errorCode: String?

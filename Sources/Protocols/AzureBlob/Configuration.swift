@@ -10,8 +10,6 @@ extension AzureBlobService {
         /// Answered by Get Account Information.
         package var skuName = "Standard_LRS"
         package var accountKind = "StorageV2"
-        /// The tenant in the bearer challenge.
-        package var tenant = "common"
         package var world: World
 
         package init(domainSuffixes: [String] = ["blob.core.windows.net", "blob.localhost"], world: World = .system) {

@@ -3,6 +3,15 @@
 #include "CFileSystem.h"
 
 #include <errno.h>
+#include <unistd.h>
+
+int64_t forebay_read(int descriptor, void *buffer, size_t length, int64_t offset) {
+    while (1) {
+        ssize_t count = pread(descriptor, buffer, length, offset);
+        if (count >= 0) return count;
+        if (errno != EINTR) return -errno;
+    }
+}
 
 #if defined(__linux__)
 
@@ -10,8 +19,8 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 int forebay_preallocate(int descriptor, int64_t offset, int64_t length) {
     return fallocate(descriptor, 0, offset, length) == 0 ? 0 : -errno;
@@ -48,7 +57,15 @@ int forebay_start_writeback(int descriptor, int64_t offset, int64_t length) {
     return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE) == 0 ? 0 : -errno;
 }
 
+int64_t forebay_read_cached(int descriptor, void *buffer, size_t length, int64_t offset) {
+    struct iovec space = {buffer, length};
+    ssize_t count = preadv2(descriptor, &space, 1, offset, RWF_NOWAIT);
+    return count >= 0 ? count : -errno;
+}
+
 #else
+
+int64_t forebay_read_cached(int descriptor, void *buffer, size_t length, int64_t offset) { return -EOPNOTSUPP; }
 
 int forebay_preallocate(int descriptor, int64_t offset, int64_t length) { return -ENOTSUP; }
 int forebay_punch_hole(int descriptor, int64_t offset, int64_t length) { return -ENOTSUP; }

@@ -1,5 +1,6 @@
 package import NIOCore
 package import NIOHTTP1
+package import Observability
 package import StorageModel
 
 /// One HTTP request as the front door hands it to a protocol. The front door has already bounded and framed it.

@@ -37,12 +37,26 @@ package struct CivilTime: Sendable, Equatable {
         year = Int(yearOfEra + era * 400) + (month <= 2 ? 1 : 0)
     }
 
+    private static let monthNames = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
     /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
     package var httpDate: String {
         let names = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        return names[weekday] + ", " + padded(day, 2) + " " + months[month - 1] + " " + padded(year, 4) + " "
+        return names[weekday] + ", " + padded(day, 2) + " " + Self.monthNames[month - 1] + " " + padded(year, 4) + " "
             + padded(hour, 2) + ":" + padded(minute, 2) + ":" + padded(second, 2) + " GMT"
+    }
+
+    /// `Sun, 06 Nov 1994 08:49:37 GMT` as `1994-11-06T08:49:37Z`; `nil` for any other form.
+    package static func rfc3339(httpDate text: String) -> String? {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 29 else { return nil }
+        func field(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+        guard let month = monthNames.firstIndex(of: field(8..<11)), field(25..<29) == " GMT" else { return nil }
+        let numbers = [field(12..<16), padded(month + 1, 2), field(5..<7)]
+        guard numbers.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else { return nil }
+        return numbers.joined(separator: "-") + "T" + field(17..<25) + "Z"
     }
 
     /// `1994-11-06T08:49:37.123456Z` (RFC 3339), with `digits` of fraction.

@@ -40,6 +40,11 @@ package struct JSONWriter: Sendable {
         bytes.append(contentsOf: (value ? "true" : "false").utf8)
     }
 
+    package mutating func null(_ name: String) {
+        begin(name)
+        bytes.append(contentsOf: "null".utf8)
+    }
+
     /// A duration in milliseconds with three decimals: the precision of the audit columns.
     package mutating func member(_ name: String, millisecondsFromNanoseconds nanoseconds: Int64) {
         begin(name)

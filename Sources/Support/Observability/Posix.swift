@@ -3,18 +3,21 @@
 #endif
 
 /// Writes all bytes, past interruptions and short writes. Answers 0 or the error number.
-func writeAll(_ bytes: [UInt8], to descriptor: CInt) -> CInt {
+func writeAll(_ bytes: [UInt8], to descriptor: CInt) -> CInt { writeSome(bytes[...], to: descriptor).errorNumber }
+
+/// Writes bytes until all are out or one write fails. Answers how many are out, and 0 or the error number.
+func writeSome(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) -> (count: Int, errorNumber: CInt) {
     bytes.withUnsafeBytes { all in
         var rest = all[...]
         while !rest.isEmpty {
             let written = write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
             if written < 0 {
                 if errno == EINTR { continue }
-                return errno
+                return (all.count - rest.count, errno)
             }
             rest = rest.dropFirst(written)
         }
-        return 0
+        return (all.count, 0)
     }
 }
 

@@ -10,11 +10,14 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     case smallDocuments = "small-documents"
     case batch
     case sharedKey = "shared-key"
+    case sharedAccessSignature = "shared-access-signature"
     case headers
     case tagExpression = "tag-expression"
     case text
     case records
     case routing
+    case token
+    case proxyHeader = "proxy-header"
 
     /// - Throws: `BrokenProperty` when the parser does not keep what it promises; any other error is one that its
     ///   signature does not allow, and as much a finding.
@@ -28,11 +31,14 @@ enum FuzzTarget: String, CaseIterable, Sendable {
         case .smallDocuments: try SmallDocumentProperties.check(input)
         case .batch: try BatchProperties.check(input)
         case .sharedKey: try SharedKeyProperties.check(input)
+        case .sharedAccessSignature: try SharedAccessSignatureProperties.check(input)
         case .headers: try HeaderProperties.check(input)
         case .tagExpression: try TagExpressionProperties.check(input)
         case .text: try TextProperties.check(input)
         case .records: try RecordProperties.check(input)
         case .routing: try RoutingProperties.check(input)
+        case .token: try TokenProperties.check(input)
+        case .proxyHeader: try ProxyHeaderProperties.check(input)
         }
     }
 }

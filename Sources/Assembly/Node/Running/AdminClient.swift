@@ -1,39 +1,89 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
+import StorageModel
 
-/// One GET to a node's admin endpoint, for the command line.
-package enum AdminClient {
+/// Requests to a node's admin endpoint, for the command line: one connection each.
+package struct AdminClient: Sendable {
     package struct Answer: Sendable {
         package var status: Int
         package var body: String
+        package var isSuccess: Bool { (200..<300).contains(status) }
     }
 
-    /// Bounds an answer: metrics are the longest there is.
+    package enum Method: String, Sendable { case get, post, patch, delete }
+
+    /// Bounds an answer: metrics and long lists of roles are the longest there are.
     private static let maximumBody = 4 << 20
 
-    package static func get(_ path: String, from address: String) async throws -> Answer {
+    /// With what an admin endpoint that speaks TLS is trusted, and how it trusts us: PEM files.
+    package struct TLS: Sendable {
+        /// The authorities of the node's certificate.
+        package var authorities: String
+        /// For a node that demands client certificates.
+        package var certificate: (chain: String, key: String)?
+
+        package init(authorities: String, certificate: (chain: String, key: String)? = nil) {
+            self.authorities = authorities
+            self.certificate = certificate
+        }
+
+        fileprivate func handler(_ host: String) throws -> NIOSSLClientHandler {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.minimumTLSVersion = .tlsv12
+            tls.trustRoots = .file(authorities)
+            if let certificate {
+                tls.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate.chain).map { .certificate($0) }
+                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: certificate.key, format: .pem))
+            }
+            let context = try NIOSSLContext(configuration: tls)
+            // An address is compared with the certificate's addresses; a server is only ever asked for by name (RFC 6066).
+            let isAddress = IPAddress(host) != nil
+            return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+        }
+    }
+
+    /// `HOST:PORT`
+    private let address: String
+    private let token: String?
+    private let tls: TLS?
+
+    /// - Parameters:
+    ///   - token: needed for everything but the health pages, unless a client certificate is shown.
+    ///   - tls: `nil` for an endpoint without TLS.
+    package init(address: String, token: String?, tls: TLS? = nil) {
+        self.address = address
+        self.token = token
+        self.tls = tls
+    }
+
+    package func get(_ path: String) async throws -> Answer { try await send(.get, path) }
+
+    /// - Parameter body: a JSON document.
+    package func send(_ method: Method, _ path: String, body: [UInt8]? = nil) async throws -> Answer {
         let endpoint = try NodeConfiguration.endpoint(address, .admin)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(5))
             .connect(host: endpoint.host, port: endpoint.port) { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(tls.handler(endpoint.host)) }
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
                         wrappingChannelSynchronously: channel)
                 }
             }
+        let head = head(method, path, body: body)
         return try await channel.executeThenClose { inbound, outbound in
-            let headers: HTTPHeaders = ["host": address, "connection": "close"]
-            try await outbound.write(
-                .head(HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)))
+            try await outbound.write(.head(head))
+            if let body { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body)))) }
             try await outbound.write(.end(nil))
             var answer = Answer(status: 0, body: "")
             for try await part in inbound {
                 switch part {
                 case .head(let head): answer.status = Int(head.status.code)
                 case .body(let bytes):
-                    guard answer.body.utf8.count + bytes.readableBytes <= maximumBody else {
+                    guard answer.body.utf8.count + bytes.readableBytes <= Self.maximumBody else {
                         throw SettingError("the answer is too long")
                     }
                     answer.body += String(buffer: bytes)
@@ -42,5 +92,18 @@ package enum AdminClient {
             }
             return answer
         }
+    }
+
+    private func head(_ method: Method, _ path: String, body: [UInt8]?) -> HTTPRequestHead {
+        var headers: HTTPHeaders = ["Host": address, "Connection": "close"]
+        if let token { headers.add(name: "Authorization", value: "Bearer \(token)") }
+        if let body {
+            headers.add(name: "Content-Type", value: "application/json")
+            headers.add(name: "Content-Length", value: String(body.count))
+        } else if method == .post || method == .patch {
+            headers.add(name: "Content-Length", value: "0")
+        }
+        return HTTPRequestHead(
+            version: .http1_1, method: HTTPMethod(rawValue: method.rawValue.uppercased()), uri: path, headers: headers)
     }
 }

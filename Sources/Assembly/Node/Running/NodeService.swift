@@ -1,5 +1,6 @@
 import Access
 import Admin
+import Admission
 import AzureBlob
 import Extents
 import FrontDoor
@@ -17,34 +18,44 @@ package final class NodeService: Service {
     private let configuration: NodeConfiguration
     private let world: World
     private let logger: Logger
-    private let onReady: @Sendable (_ blob: String, _ admin: String) -> Void
+    private let onReady: @Sendable (NodeAddresses) -> Void
     private let state = Locked(NodeState.starting)
     private let health: StoreHealth
-    private let accounts: AccountDirectory
+    /// Empty until the stores are open.
+    private let accounts = AccountDirectory([])
+    private let access = Locked<AccessStore?>(nil)
+    private let certificates = Locked<NodeCertificates?>(nil)
+    private let tokens = Locked<NodeTokens?>(nil)
+    private let audit = Locked<AuditLog?>(nil)
 
     package init(
         _ configuration: NodeConfiguration, world: World = .system, logger: Logger,
-        onReady: @escaping @Sendable (_ blob: String, _ admin: String) -> Void
+        onReady: @escaping @Sendable (NodeAddresses) -> Void
     ) {
         self.configuration = configuration
         self.world = world
         self.logger = logger
         self.onReady = onReady
         health = StoreHealth(logger: logger)
-        accounts = AccountDirectory(configuration.accounts)
     }
 
     package func run() async throws {
         let metrics = MetricRegistry()
-        let audit = try AuditLog(
-            configuration.audit, overflow: configuration.auditOverflow == .drop ? .drop : .refuse, metrics: metrics)
+        let audit = try openAudit(metrics)
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
-        let admin = try adminDoor(metrics, startedAt: started)
+        let token = try await configuration.secrets.readAdminToken(in: configuration.dataDirectory, world)
+        let certificates = try await NIOThreadPool.singleton.runIfActive { [configuration, world, logger] in
+            try NodeCertificates(configuration.network, world: world, metrics: metrics, logger: logger)
+        }
+        self.certificates.withLock { $0 = certificates }
+        let admin = try adminDoor(metrics, token: token, startedAt: started, tls: certificates.admin)
         let adminAddress = try await admin.start()
         let stores = try await openStores()
         do {
-            try await serve(stores, metrics: metrics, audit: audit, adminAddress: adminAddress)
+            try await serve(
+                stores, metrics: metrics, audit: audit, certificates: certificates,
+                adminURL: Self.url(adminAddress, isTLS: certificates.admin != nil))
         } catch {
             await stores.close()
             await admin.shutdown(grace: .zero)
@@ -56,6 +67,32 @@ package final class NodeService: Service {
         logger.info("stopped")
     }
 
+    /// As at SIGHUP: reads certificates and keys of issuers again, and opens the audit file anew, because somebody may have
+    /// renamed it. Open connections go on with the old certificates. What cannot be used is logged, and stays as it was.
+    package func reload() async {
+        audit.withLock { $0 }?.reopen()
+        await certificates.withLock { $0 }?.reload()
+        guard let tokens = tokens.withLock({ $0 }) else { return }
+        do { try await NIOThreadPool.singleton.runIfActive { try tokens.reload() } } catch {
+            logger.error("keys of the issuer not read", metadata: [LogKey.error: "\(error)"])
+        }
+    }
+
+    private func openAudit(_ metrics: MetricRegistry) throws -> AuditLog {
+        let settings = configuration.audit
+        let opened = try AuditLog(
+            settings.destination, overflow: settings.overflow, rotation: settings.rotation, metrics: metrics,
+            onTrouble: { [logger] errorNumber in
+                if let errorNumber {
+                    logger.error("audit lines cannot be written", metadata: [LogKey.error: "errno \(errorNumber)"])
+                } else {
+                    logger.notice("audit lines are written again")
+                }
+            })
+        audit.withLock { $0 = opened }
+        return opened
+    }
+
     /// Takes as long as recovery takes: on a thread that may block, so that the admin port answers meanwhile.
     private func openStores() async throws -> NodeStores {
         try await NIOThreadPool.singleton.runIfActive { [configuration, world, health] in
@@ -64,7 +101,8 @@ package final class NodeService: Service {
     }
 
     private func serve(
-        _ stores: NodeStores, metrics: MetricRegistry, audit: AuditLog, adminAddress: SocketAddress
+        _ stores: NodeStores, metrics: MetricRegistry, audit: AuditLog, certificates: NodeCertificates,
+        adminURL: String
     ) async throws {
         let namespace = Namespace(
             metadata: stores.metadata, extents: stores.extents, world: world, configuration: namespaceConfiguration(),
@@ -72,20 +110,33 @@ package final class NodeService: Service {
         try await namespace.pairWithExtentStore(
             id: stores.extentStoreID, isEmpty: stores.extents.usage().usedBytes == 0)
         StoreMetrics.register(stores, health: health, in: metrics)
+        let access = try await openAccess(stores)
+        self.access.withLock { $0 = access }
+        let tokens = try await NIOThreadPool.singleton.runIfActive { [configuration, world, logger] in
+            try NodeTokens.make(configuration, world: world, logger: logger)
+        }
+        self.tokens.withLock { $0 = tokens }
         let blob = AzureBlobService.Configuration(domainSuffixes: configuration.domains, world: world)
         let service = AzureBlobService(
-            namespace: namespace, accounts: accounts, configuration: blob, logger: logger)
+            namespace: namespace, accounts: accounts, tokens: tokens?.verifier, access: access,
+            admission: AdmissionControl(
+                capacity: configuration.maximumRequests, world: world, metrics: metrics),
+            configuration: blob, logger: logger)
         var limits = FrontDoorLimits()
         limits.connections = configuration.maximumConnections
         limits.requestsInFlight = configuration.maximumRequests
         let door = FrontDoor(
             FrontDoor.Configuration(
-                name: "blob", host: configuration.listen.host, port: configuration.listen.port, limits: limits,
+                name: "blob", listeners: blobListeners(certificates.blob), limits: limits,
                 server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: audit),
             service: service)
-        let address = try await door.start()
+        let urls: [String]
+        do { urls = zip(try await door.bind(), door.listeners).map { Self.url($0, isTLS: $1.tls != nil) } } catch {
+            await door.shutdown(grace: .zero)
+            throw error
+        }
         state.withLock { $0 = .ready }
-        onReady(Self.url(address), Self.url(adminAddress))
+        onReady(NodeAddresses(blob: urls[0], tls: urls.first { $0.hasPrefix("https:") }, admin: adminURL))
 
         let damaged = metrics.counter(.extentDamaged)
         var schedule = Maintenance.Schedule()
@@ -103,17 +154,39 @@ package final class NodeService: Service {
             })
         // Draining begins with the signal, not when the background work has come to its end.
         let background = Task { await maintenance.run() }
+        let watch = Task { await certificates.watch() }
         let loss = await untilShutdownOrLoss()
         state.withLock { $0 = loss == nil ? .draining : .failed }
         background.cancel()
+        watch.cancel()
         let drained = await door.shutdown(grace: .seconds(configuration.drainSeconds))
         await background.value
+        await watch.value
         logger.info(
             "drained",
             metadata: [
                 "connections.cut": "\(drained.connectionsCut)", "requests.abandoned": "\(drained.requestsAbandoned)",
             ])
         if let loss { throw loss }
+    }
+
+    /// Reads accounts and roles, and shows them in `accounts`.
+    private func openAccess(_ stores: NodeStores) async throws -> AccessStore {
+        let secrets = configuration.secrets
+        let (directory, world) = (configuration.dataDirectory, world)
+        let store = try await AccessStore.open(
+            metadata: stores.metadata, directory: accounts, configured: configuration.accounts,
+            defaults: configuration.defaultSwitches, world: world,
+            nodeKey: { isNeeded throws(StorageFailure) in
+                try await secrets.readNodeKey(in: directory, isNeeded: isNeeded, world)
+            },
+            removal: { name, transaction throws(StorageFailure) in
+                try Namespace.removeAccount(name, in: transaction)
+            })
+        if accounts.names.isEmpty {
+            logger.warning("there is no account yet: make one with forebay account create")
+        }
+        return store
     }
 
     /// Waits for the end of service. A store that refuses writes for a while is no reason to end; one that has lost
@@ -137,32 +210,65 @@ package final class NodeService: Service {
         return namespace
     }
 
-    private func adminDoor(_ metrics: MetricRegistry, startedAt: Timestamp) throws -> FrontDoor {
+    /// The plain one first. With certificates and no address for TLS of its own, the one address speaks TLS.
+    private func blobListeners(_ tls: ServerTLS?) -> [FrontDoor.Listener] {
+        let network = configuration.network
+        var listeners: [FrontDoor.Listener] = []
+        if let listen = configuration.listen {
+            listeners.append(
+                FrontDoor.Listener(
+                    host: listen.host, port: listen.port, tls: network.tlsListen == nil ? tls : nil,
+                    proxySources: network.proxySources))
+        }
+        if let listen = network.tlsListen {
+            listeners.append(
+                FrontDoor.Listener(
+                    host: listen.host, port: listen.port, tls: tls, proxySources: network.proxySources))
+        }
+        return listeners
+    }
+
+    private func adminDoor(
+        _ metrics: MetricRegistry, token: AdminToken, startedAt: Timestamp, tls: ServerTLS?
+    ) throws -> FrontDoor {
         let noAudit = try AuditLog(.none, metrics: metrics)
         let service = AdminService(
-            metrics: metrics,
+            gate: AdminGate(token: token, opensMetrics: configuration.secrets.opensMetrics), metrics: metrics,
             readiness: { [state, health] in state.withLock { $0.readiness(takesWrites: health.takesWrites) } },
-            status: { [state, health, configuration, world] in
+            status: { [state, health, configuration, accounts, world] in
                 let now = world.now()
                 NodeStatus.write(
                     to: &$0, state: state.withLock { $0 }, health: health, configuration: configuration,
-                    startedAt: startedAt, now: now)
-            })
+                    accounts: accounts.names, startedAt: startedAt, now: now)
+            },
+            access: { [access] in access.withLock { $0 } }, logger: logger)
         // The admin port is for probes and operators: no audit lines, few connections.
         var limits = FrontDoorLimits()
         limits.connections = 256
         limits.requestsInFlight = 64
         return FrontDoor(
             FrontDoor.Configuration(
-                name: "admin", host: configuration.admin.host, port: configuration.admin.port, limits: limits,
-                server: NodeVersion.server, world: world, logger: logger, metrics: metrics, audit: noAudit),
+                name: "admin",
+                listeners: [
+                    FrontDoor.Listener(host: configuration.admin.host, port: configuration.admin.port, tls: tls)
+                ], limits: limits, server: NodeVersion.server, world: world, logger: logger, metrics: metrics,
+                audit: noAudit),
             service: service)
     }
 
-    private static func url(_ address: SocketAddress) -> String {
+    private static func url(_ address: SocketAddress, isTLS: Bool) -> String {
         let host = address.ipAddress ?? "localhost"
-        return "http://\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
+        return (isTLS ? "https://" : "http://") + "\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
     }
+}
+
+/// Where a node that serves is to be found: URLs.
+package struct NodeAddresses: Sendable {
+    /// Plain HTTP where there is some, else TLS.
+    package var blob: String
+    /// `nil` without TLS.
+    package var tls: String?
+    package var admin: String
 }
 
 /// Where a node is between start and stop.

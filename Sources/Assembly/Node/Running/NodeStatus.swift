@@ -1,4 +1,3 @@
-import Access
 import Observability
 import StorageModel
 
@@ -6,7 +5,7 @@ import StorageModel
 enum NodeStatus {
     static func write(
         to object: inout JSONWriter, state: NodeState, health: StoreHealth, configuration: NodeConfiguration,
-        startedAt: Timestamp, now: Timestamp
+        accounts: [AccountName], startedAt: Timestamp, now: Timestamp
     ) {
         object.member("version", NodeVersion.text)
         object.member("state", state.rawValue)
@@ -14,10 +13,11 @@ enum NodeStatus {
         if let cause = health.refusalCause { object.member("refusalCause", cause) }
         object.member("uptimeSeconds", now.seconds - startedAt.seconds)
         object.member("dataDirectory", configuration.dataDirectory)
-        object.member("listen", "\(configuration.listen)")
+        if let listen = configuration.listen { object.member("listen", "\(listen)") }
+        if let tlsListen = configuration.network.tlsListen { object.member("tlsListen", "\(tlsListen)") }
         object.member("durability", configuration.durability.rawValue)
         object.array("accounts") { array in
-            for account in configuration.accounts { array.element(account.name.value) }
+            for name in accounts { array.element(name.value) }
         }
         object.member("residentBytes", ProcessMetrics.residentBytes())
     }

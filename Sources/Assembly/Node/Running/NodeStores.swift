@@ -1,3 +1,4 @@
+import Access
 package import Extents
 import ExtentsLocal
 package import Metadata
@@ -48,8 +49,12 @@ package struct NodeStores: Sendable {
     package func check(
         verifiesBytes: Bool, progress: @Sendable (_ done: Int, _ of: Int) -> Void
     ) async throws(StorageFailure) -> StoreCheckReport {
-        try await StoreCheck(metadata: metadata, extents: extents, extentStoreID: extentStoreID)
+        var report = try await StoreCheck(metadata: metadata, extents: extents, extentStoreID: extentStoreID)
             .run(verifiesBytes: verifiesBytes, progress: progress)
+        for (subject, text) in try await StoredAccess.damage(in: metadata) {
+            report.add(.damagedRecord, subject, text)
+        }
+        return report
     }
 
     package func close() async {

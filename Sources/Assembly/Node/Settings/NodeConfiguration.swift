@@ -15,14 +15,17 @@ package struct NodeConfiguration: Sendable {
     }
 
     package enum Durability: String, CaseIterable, Sendable { case synced, relaxed }
-    package enum AuditOverflow: String, CaseIterable, Sendable { case drop, refuse }
 
     package var dataDirectory: String
-    package var listen: Endpoint
+    /// Where plain HTTP is spoken; with TLS and no `tls-listen`, where TLS is. `nil` for nowhere.
+    package var listen: Endpoint?
     package var admin: Endpoint
     package var domains: [String]
     package var isDevelopment: Bool
     package var accounts: [Account]
+    /// Switches of accounts for which nothing else is said.
+    package var defaultSwitches: AccountSwitches
+    package var secrets: NodeSecrets
     package var durability: Durability
     package var capacityBytes: Int64?
     package var blockCacheBytes: Int64
@@ -32,25 +35,30 @@ package struct NodeConfiguration: Sendable {
     package var maximumConnections: Int
     package var maximumRequests: Int
     package var drainSeconds: Int
-    package var audit: AuditDestination
-    package var auditOverflow: AuditOverflow
+    package var audit: AuditSettings
     package var logLevel: Logger.Level
     package var logFormat: LineLogHandler.Format
+    package var entra: Entra
+    package var network: NetworkSettings
 
     package init(_ values: SettingValues) throws {
         guard let data = values.text(.data), !data.isEmpty else {
             throw SettingError("no data directory: give --data DIR or FOREBAY_DATA")
         }
         dataDirectory = data
-        listen = try Self.endpoint(values.text(.listen) ?? "127.0.0.1:10000", .listen)
+        let listenText = values.text(.listen) ?? "127.0.0.1:10000"
+        listen = listenText == "none" ? nil : try Self.endpoint(listenText, .listen)
+        network = try NetworkSettings(values, listens: listen != nil)
         admin = try Self.endpoint(values.text(.admin) ?? "127.0.0.1:10009", .admin)
         domains = values.texts(.domain).map { $0.lowercased() }
         isDevelopment = try values.flag(.dev)
-        if isDevelopment, !listen.isLoopback {
+        for endpoint in [listen, network.tlsListen].compactMap({ $0 }) where isDevelopment && !endpoint.isLoopback {
             throw SettingError(
-                "--dev uses a key that everybody knows: it listens on a loopback address only, not \(listen)")
+                "--dev uses a key that everybody knows: it listens on a loopback address only, not \(endpoint)")
         }
-        accounts = try Self.accounts(values, isDevelopment: isDevelopment)
+        defaultSwitches = AccountSwitches(allowsPublicAccess: try values.flag(.allowPublicAccess))
+        accounts = try Self.accounts(values, isDevelopment: isDevelopment, switches: defaultSwitches)
+        secrets = try NodeSecrets(values)
         durability = try values.choice(.durability, Durability.self) ?? .synced
         capacityBytes = try values.bytes(.capacity)
         blockCacheBytes = try values.bytes(.blockCache) ?? 64 << 20
@@ -60,15 +68,10 @@ package struct NodeConfiguration: Sendable {
         maximumConnections = try values.number(.maxConnections, in: 1...1_000_000) ?? 4096
         maximumRequests = try values.number(.maxRequests, in: 1...1_000_000) ?? 2048
         drainSeconds = try values.number(.drainSeconds, in: 0...3600) ?? 30
-        audit =
-            switch values.text(.audit) ?? "none" {
-            case "none": .none
-            case "stdout": .standardOutput
-            case let path: .file(path: path)
-            }
-        auditOverflow = try values.choice(.auditOverflow, AuditOverflow.self) ?? .drop
+        audit = try AuditSettings(values)
         logLevel = try values.choice(.logLevel, Logger.Level.self) ?? .info
         logFormat = try values.choice(.logFormat, LineLogHandler.Format.self) ?? .text
+        entra = try Entra(values, isDevelopment: isDevelopment)
     }
 
     static func endpoint(_ text: String, _ setting: Setting) throws -> Endpoint {
@@ -81,8 +84,10 @@ package struct NodeConfiguration: Sendable {
         return Endpoint(host: host, port: port)
     }
 
-    private static func accounts(_ values: SettingValues, isDevelopment: Bool) throws -> [Account] {
-        let allowsPublicAccess = try values.flag(.allowPublicAccess)
+    /// None is fine: accounts may be made later, and are kept in the store then.
+    private static func accounts(
+        _ values: SettingValues, isDevelopment: Bool, switches: AccountSwitches
+    ) throws -> [Account] {
         var lines: [String] = []
         if let path = values.text(.accountsFile) {
             do {
@@ -94,12 +99,9 @@ package struct NodeConfiguration: Sendable {
         if isDevelopment { lines.append("\(DevelopmentAccount.name):\(DevelopmentAccount.key)") }
         var accounts: [Account] = []
         for line in lines {
-            let text = line.trimmed
+            let text = line.withoutBlanksAround
             guard !text.isEmpty, !text.hasPrefix("#") else { continue }
-            accounts.append(try account(text, allowsPublicAccess: allowsPublicAccess))
-        }
-        guard !accounts.isEmpty else {
-            throw SettingError("no account: give FOREBAY_ACCOUNTS=name:key1[:key2],… or --accounts-file, or use --dev")
+            accounts.append(try account(text, switches: switches))
         }
         let names = accounts.map(\.name)
         guard Set(names).count == names.count else { throw SettingError("an account stands twice") }
@@ -107,7 +109,7 @@ package struct NodeConfiguration: Sendable {
     }
 
     /// Errors never repeat the text: it holds keys.
-    private static func account(_ text: String, allowsPublicAccess: Bool) throws -> Account {
+    private static func account(_ text: String, switches: AccountSwitches) throws -> Account {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard (2...3).contains(parts.count) else { throw SettingError("an account is name:key1[:key2]") }
         let name: AccountName
@@ -118,8 +120,7 @@ package struct NodeConfiguration: Sendable {
         guard keys.count == parts.count - 1, keys.allSatisfy({ $0.count >= 16 }) else {
             throw SettingError("a key of account \(name) is not Base64 of at least 16 bytes")
         }
-        return Account(
-            name: name, keys: keys, switches: AccountSwitches(allowsPublicAccess: allowsPublicAccess))
+        return Account(name: name, keys: keys, switches: switches)
     }
 }
 
@@ -128,13 +129,4 @@ package enum DevelopmentAccount {
     package static let name = "devstoreaccount1"
     package static let key =
         "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-}
-
-extension String {
-    fileprivate var trimmed: String {
-        var view = self[...]
-        while view.first?.isWhitespace == true { view.removeFirst() }
-        while view.last?.isWhitespace == true { view.removeLast() }
-        return String(view)
-    }
 }

@@ -8,6 +8,11 @@ package enum Setting: String, CaseIterable, Sendable {
     case dev
     case accounts
     case accountsFile = "accounts-file"
+    case nodeKey = "node-key"
+    case nodeKeyFile = "node-key-file"
+    case adminToken = "admin-token"
+    case adminTokenFile = "admin-token-file"
+    case metricsOpen = "metrics-open"
     case allowPublicAccess = "allow-public-access"
     case durability
     case capacity
@@ -20,15 +25,38 @@ package enum Setting: String, CaseIterable, Sendable {
     case drainSeconds = "drain-seconds"
     case audit
     case auditOverflow = "audit-overflow"
+    case auditRotateSize = "audit-rotate-size"
+    case auditKeep = "audit-keep"
     case logLevel = "log-level"
     case logFormat = "log-format"
+    case entraTenant = "entra-tenant"
+    case entraAuthority = "entra-authority"
+    case entraAudience = "entra-audience"
+    case entraKeysFile = "entra-keys-file"
+    case entraCAFile = "entra-ca-file"
+    case tlsListen = "tls-listen"
+    case tlsCertificate = "tls-certificate"
+    case tlsKey = "tls-key"
+    case tlsMinimum = "tls-minimum"
+    case proxyProtocolFrom = "proxy-protocol-from"
+    case adminTLSCertificate = "admin-tls-certificate"
+    case adminTLSKey = "admin-tls-key"
+    case adminClientCA = "admin-client-ca"
 
     package var environmentName: String {
         "FOREBAY_" + rawValue.uppercased().replacing("-", with: "_")
     }
 
+    /// Settings that may be given several times; in the environment a list with commas.
+    package var isList: Bool {
+        switch self {
+        case .domain, .tlsCertificate, .tlsKey, .proxyProtocolFrom, .entraTenant, .entraAudience: true
+        default: false
+        }
+    }
+
     /// Secrets have no flag: process arguments are visible to everybody on the machine.
-    package var isSecret: Bool { self == .accounts }
+    package var isSecret: Bool { [.accounts, .nodeKey, .adminToken].contains(self) }
 }
 
 /// A setting that cannot be used, said so that the operator can mend it.

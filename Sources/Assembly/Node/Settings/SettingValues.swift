@@ -22,7 +22,7 @@ package struct SettingValues: Sendable {
     private static let otherVariables: Set<String> = ["FOREBAY_CONFIG", "FOREBAY_BIN"]
 
     private static func list(_ text: String, of setting: Setting) -> [String] {
-        setting == .domain ? text.split(separator: ",").map(String.init) : [text]
+        setting.isList ? text.split(separator: ",").map(String.init) : [text]
     }
 
     private static func read(file: String) throws -> [Setting: [String]] {

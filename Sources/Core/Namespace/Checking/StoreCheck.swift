@@ -36,7 +36,7 @@ package struct StoreCheckReport: Sendable {
 
     static let maximumFindings = 10_000
 
-    mutating func add(_ kind: Finding.Kind, _ subject: String, _ text: String) {
+    package mutating func add(_ kind: Finding.Kind, _ subject: String, _ text: String) {
         guard findings.count < Self.maximumFindings else {
             findingsDropped += 1
             return

@@ -1,8 +1,20 @@
 import FoundationEssentials
-import Metadata
+package import Metadata
 package import StorageModel
 
 extension Namespace {
+    /// Takes part in the removal of an account: what is kept about it goes, if it has no container any more.
+    /// - Returns: whether it had none.
+    package static func removeAccount(
+        _ account: AccountName, in transaction: any MetadataTransaction
+    ) throws(StorageFailure) -> Bool {
+        guard try transaction.cursor(in: KeyRange(prefix: Keys.containers(of: account))).next() == nil else {
+            return false
+        }
+        transaction.delete(Keys.serviceProperties(account))
+        return true
+    }
+
     package func serviceProperties(of account: AccountName) async throws(StorageFailure) -> ServiceProperties {
         try await metadata.read(.point) { reader throws(StorageFailure) in
             try ServicePropertiesRecord.read(reader, account)

@@ -2,6 +2,7 @@ import Metadata
 import StorageModel
 
 /// The layout of the key space. The first byte tells the kind of record; docs/formats/metadata.md describes each one.
+/// The kinds `p`, `r` and `o` belong to Access (its `AccessKeys`).
 /// Numbers are big-endian so that keys sort by them.
 enum Keys {
     enum Kind: UInt8, CaseIterable {

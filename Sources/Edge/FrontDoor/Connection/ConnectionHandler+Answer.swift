@@ -14,6 +14,10 @@ extension ConnectionHandler {
     private static let sliceBytes = 256 * 1024
     private static let regionBytes = 1 << 20
 
+    /// Bytes that TLS gets at once: seven full records, which with their heads and tags fit into the 128 KiB that it keeps
+    /// for a connection.
+    static let encryptedBytes = 7 * 16 * 1024
+
     // MARK: An answer of the service
 
     func answer(_ response: HTTPResponse, _ exchange: Exchange) async {
@@ -56,6 +60,8 @@ extension ConnectionHandler {
 
     private func finish(_ exchange: Exchange, _ response: HTTPResponse, _ outcome: Outcome) {
         door.record(exchange, response, outcome, handler: self)
+        // Before the next request of this connection begins: it may need the place.
+        response.ticket?.end(requestBytes: machine.bodyBytes, responseBytes: exchange.bodyBytes)
         leave(exchange)
         switch outcome {
         case .complete: perform(machine.answerEnded(now: now))
@@ -109,9 +115,10 @@ extension ConnectionHandler {
         if var body, body.readableBytes > Self.copiedBodyBytes {
             unsent = buffer
             sendUnsent(isFollowed: true)
-            while let slice = body.readSlice(length: min(body.readableBytes, Self.sliceBytes)), slice.readableBytes > 0
-            {
-                send(slice, isFollowed: body.readableBytes > 0)
+            let sliceBytes = isEncrypted ? Self.encryptedBytes : Self.sliceBytes
+            while let slice = body.readSlice(length: min(body.readableBytes, sliceBytes)), slice.readableBytes > 0 {
+                // TLS keeps a buffer as large as all that it encrypts at once.
+                send(slice, isFollowed: body.readableBytes > 0 && !isEncrypted)
             }
             return
         }
@@ -172,6 +179,13 @@ extension ConnectionHandler {
                 unsent = buffer
                 sendUnsent(isFollowed: piece != nil)
             }
+            if case .file(let span)? = piece, isEncrypted {
+                guard await sendRead(span, exchange) else {
+                    await outgoing(atMost: 0)
+                    return .failed
+                }
+                continue
+            }
             if let piece { send(piece, exchange) }
             await outgoing(atMost: door.limits.outgoingBufferBytes)
         } while left > 0 && !hasWriteFailed
@@ -183,7 +197,13 @@ extension ConnectionHandler {
     private func send(_ piece: BodyPiece, _ exchange: Exchange) {
         exchange.bodyBytes += Int64(piece.length)
         switch piece {
-        case .bytes(let buffer): send(buffer)
+        case .bytes(var buffer):
+            while isEncrypted, buffer.readableBytes > Self.encryptedBytes,
+                let slice = buffer.readSlice(length: Self.encryptedBytes)
+            {
+                send(slice)
+            }
+            send(buffer)
         case .file(let span): send(span)
         }
     }
@@ -222,7 +242,8 @@ extension ConnectionHandler {
         let promise = trackedPromise(max(1, rest.readableBytes), context) {}
         context.write(wrapOutboundOut(.byteBuffer(rest)), promise: promise)
         if !isFollowed { context.flush() }
-        return false
+        // Of what TLS has taken nothing is left here.
+        return isEncrypted && outgoingBytes == 0
     }
 
     /// Hands a part of an open file to sendfile: a short one at once, a long one in regions through the channel.
@@ -255,7 +276,7 @@ extension ConnectionHandler {
     }
 
     /// Counts a write of the channel as outgoing until the socket has taken it.
-    private func trackedPromise(
+    func trackedPromise(
         _ cost: Int, _ context: ChannelHandlerContext, _ release: @escaping @Sendable () -> Void
     ) -> EventLoopPromise<Void> {
         let promise = context.eventLoop.makePromise(of: Void.self)
@@ -272,7 +293,7 @@ extension ConnectionHandler {
     }
 
     /// Returns when no more than `limit` of the tracked bytes are on their way, failed writes included.
-    private func outgoing(atMost limit: Int) async {
+    func outgoing(atMost limit: Int) async {
         guard outgoingBytes > limit else { return }
         await withCheckedContinuation { continuation in
             outgoingThreshold = limit

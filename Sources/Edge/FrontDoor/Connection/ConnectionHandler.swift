@@ -25,6 +25,8 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     var machine: ConnectionStateMachine
     /// `nil` where what is written must pass through the channel.
     let socket: DirectSocket?
+    /// Below TLS; `nil` without it.
+    private let transport: ChannelHandlerContext?
     private let sizer: ReadSizer
     private let isOverLimit: Bool
     var context: ChannelHandlerContext?
@@ -43,30 +45,24 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
     var outgoingContinuation: CheckedContinuation<Void, Never>?
 
     init(
-        door: DoorState, loop: LoopState, channel: any Channel, socket: DirectSocket?, sizer: ReadSizer,
-        isOverLimit: Bool
+        door: DoorState, loop: LoopState, channel: any Channel, peer: Peer, socket: DirectSocket?,
+        transport: ChannelHandlerContext?, sizer: ReadSizer, isOverLimit: Bool
     ) {
         self.door = door
         self.loop = loop
         self.channel = channel
+        self.peer = peer
         self.socket = socket
+        self.transport = transport
         self.sizer = sizer
         self.isOverLimit = isOverLimit
-        peer = Peer(
-            address: channel.remoteAddress.map(Self.text) ?? "unknown",
-            ip: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) })
         machine = ConnectionStateMachine(limits: door.limits, now: door.world.monotonicNanoseconds())
     }
 
     var now: Int64 { door.world.monotonicNanoseconds() }
 
-    private static func text(_ address: SocketAddress) -> String {
-        switch address {
-        case .v4: "\(address.ipAddress ?? "unknown"):\(address.port ?? 0)"
-        case .v6: "[\(address.ipAddress ?? "unknown")]:\(address.port ?? 0)"
-        case .unixDomainSocket: "local"
-        }
-    }
+    /// Whether what is written passes through TLS.
+    var isEncrypted: Bool { transport != nil }
 
     // MARK: Events of the channel
 
@@ -118,7 +114,8 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         door.logger.debug("connection failed", metadata: [LogKey.peer: "\(peer.address)", LogKey.error: "\(error)"])
-        context.close(promise: nil)
+        // Not through TLS: its taking leave waits for a peer that has just failed.
+        (transport ?? context).close(promise: nil)
     }
 
     private func end() {
@@ -169,6 +166,8 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
             sendUnsent()
             if outgoingBytes > 0, !hasWriteFailed { return machine.closeWhenWritten() }
             context?.close(promise: nil)
+            // TLS ends with the peer's answer, which somebody has to read.
+            if isEncrypted { context?.read() }
         }
     }
 
@@ -253,7 +252,7 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         let (step, timeout) = machine.sweep(now: now)
         if let timeout { door.metrics.count(timeout) }
         // Whoever has been too slow is not waited for.
-        if case .close = step { context?.close(promise: nil) } else { perform(step) }
+        if case .close = step { (transport ?? context)?.close(promise: nil) } else { perform(step) }
     }
 
     func drain() { perform(machine.drain()) }
@@ -265,10 +264,11 @@ final class ConnectionHandler: ChannelInboundHandler, @unchecked Sendable {
         // Best effort: without it the peer sees a short body instead of a reset.
         if let options = channel as? any SocketOptionProvider {
             options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { [self] _ in
-                self.context?.close(promise: nil)
+                guard let context = self.context else { return }
+                (transport ?? context).close(promise: nil)
             }
         } else {
-            context.close(promise: nil)
+            (transport ?? context).close(promise: nil)
         }
     }
 }

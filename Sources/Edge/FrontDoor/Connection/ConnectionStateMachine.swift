@@ -320,7 +320,8 @@ struct ConnectionStateMachine: Sendable {
     /// The connection is to be closed and the peer has not taken all of the last answer yet: `close` comes again then.
     mutating func closeWhenWritten() { closesWhenWritten = true }
 
-    enum Timeout: String, Sendable, CaseIterable { case idle, head, body, write, discard, linger }
+    /// What was awaited in vain; the first two before there is a machine.
+    enum Timeout: String, Sendable, CaseIterable { case proxy, handshake, idle, head, body, write, discard, linger }
 
     /// Looks whether the peer has taken too long.
     mutating func sweep(now: Int64) -> (Step, Timeout?) {

@@ -13,13 +13,17 @@ final class ReadSizer: @unchecked Sendable {
 
     private var hint = small
     private var reach = first
+    private var bound = 1 << 20
+
+    /// No read is larger from now on.
+    func bound(to bytes: Int) { bound = max(Self.small, bytes) }
 
     func expect(_ bytes: Int) {
         hint = bytes
         if bytes <= Self.small { reach = Self.first }
     }
 
-    fileprivate var next: Int { hint <= Self.small ? Self.small : max(Self.small, min(hint, reach)) }
+    fileprivate var next: Int { hint <= Self.small ? Self.small : max(Self.small, min(hint, reach, bound)) }
     fileprivate var reusesBuffer: Bool { hint <= Self.small }
 
     fileprivate func record(_ bytes: Int) {

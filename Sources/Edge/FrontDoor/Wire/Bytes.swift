@@ -31,6 +31,17 @@ func equalsIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ lowered: StaticString
     return true
 }
 
+func equalsIgnoringCase(_ text: String, _ lowered: StaticString) -> Bool {
+    guard text.utf8.count == lowered.utf8CodeUnitCount else { return false }
+    var index = 0
+    for byte in text.utf8 {
+        let folded = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+        if folded != lowered.utf8Start[index] { return false }
+        index += 1
+    }
+    return true
+}
+
 /// Digits alone: no sign, no list, no blank, nothing beyond `Int64`.
 func decimal(_ bytes: UnsafeRawBufferPointer) -> Int64? {
     guard !bytes.isEmpty, bytes.count <= 19 else { return nil }

@@ -30,7 +30,7 @@ struct ResponseHeadWriter {
             var hasServer = false
             for (name, value) in headers {
                 if isOwn(name) { continue }
-                if name.utf8.count == 6, isEqual(name, "server") { hasServer = true }
+                if name.utf8.count == 6, equalsIgnoringCase(name, "server") { hasServer = true }
                 guard line.field(name, value) else { return 0 }
             }
             if let server, !hasServer {
@@ -57,22 +57,12 @@ struct ResponseHeadWriter {
     /// Headers that the front door alone writes.
     private func isOwn(_ name: String) -> Bool {
         switch name.utf8.count {
-        case 4: isEqual(name, "date")
-        case 10: isEqual(name, "connection") || isEqual(name, "keep-alive")
-        case 14: isEqual(name, "content-length")
-        case 17: isEqual(name, "transfer-encoding")
+        case 4: equalsIgnoringCase(name, "date")
+        case 10: equalsIgnoringCase(name, "connection") || equalsIgnoringCase(name, "keep-alive")
+        case 14: equalsIgnoringCase(name, "content-length")
+        case 17: equalsIgnoringCase(name, "transfer-encoding")
         default: false
         }
-    }
-
-    private func isEqual(_ name: String, _ lowered: StaticString) -> Bool {
-        var index = 0
-        for byte in name.utf8 {
-            let folded = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
-            if folded != lowered.utf8Start[index] { return false }
-            index += 1
-        }
-        return true
     }
 }
 

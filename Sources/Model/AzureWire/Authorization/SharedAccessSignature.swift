@@ -72,6 +72,10 @@ package struct SharedAccessSignature: Sendable {
             guard seen.insert(parameter.name).inserted else {
                 throw Malformed(detail: "\(parameter.name) is given more than once")
             }
+            // The signed text has one line a field: no field may bring lines of its own.
+            guard parameter.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+                throw Malformed(detail: "\(parameter.name) has a control character")
+            }
         }
         func optional(_ name: String) -> String? { query[name].flatMap { $0.isEmpty ? nil : $0 } }
         func mandatory(_ name: String) throws(Malformed) -> String {
@@ -139,7 +143,7 @@ extension ServiceVersion {
     static let oldestSignature = Self(signature: "2013-08-15")
     static let prefixedResource = Self(signature: "2015-02-21")
     static let signedAddresses = Self(signature: "2015-04-05")
-    static let userDelegation = Self(signature: "2018-11-09")
+    package static let userDelegation = Self(signature: "2018-11-09")
     static let signedAgents = Self(signature: "2020-02-10")
     static let signedEncryptionScope = Self(signature: "2020-12-06")
     static let signedDelegatedUser = Self(signature: "2025-07-05")

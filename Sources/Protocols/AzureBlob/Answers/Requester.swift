@@ -1,5 +1,5 @@
 import Access
-import HTTPExchange
+import Observability
 
 // What the audit trail says about a credential. Source: StorageBlobLogs.
 extension Credential {

@@ -4,6 +4,7 @@ import HTTPExchange
 import NIOHTTP1
 import Namespace
 import StorageModel
+import Tokens
 
 /// Who asks, and what the answer and the audit line need to know of the credential.
 struct Credential: Sendable {
@@ -12,6 +13,20 @@ struct Credential: Sendable {
     var auditHash: String?
     /// `rscc`, `rscd`, `rsce`, `rscl`, `rsct` of a shared access signature: headers of the answer to a read.
     var responseHeaders: [String?] = []
+
+    /// Who shares one set of limits; `nil` for those who have none of their own. The holders of an account key and of its signatures are one: nothing tells them apart.
+    var admissionName: String? {
+        switch principal {
+        case .anonymous: return nil
+        case .accountKey(_, let number): return number == 1 ? "key1" : "key2"
+        case .identity(let identity): return identity.objectID
+        case .delegated(let delegation):
+            switch delegation.signer {
+            case .accountKey(let number): return number == 1 ? "key1" : "key2"
+            case .identity(let identity): return identity.objectID
+            }
+        }
+    }
 
     static let anonymous = Credential(principal: .anonymous)
 }
@@ -36,20 +51,28 @@ struct Authenticator: Sendable {
 
     let world: World
     let namespace: Namespace
+    /// `nil` where no issuer is trusted.
+    let tokens: TokenVerifier?
+    /// `nil` where nothing gives out user delegation keys.
+    let access: AccessStore?
     /// `WWW-Authenticate` of a 401. The parts hold no blanks: clients split at them.
     let challenge: String
 
-    init(tenant: String, world: World, namespace: Namespace) {
+    init(world: World, namespace: Namespace, tokens: TokenVerifier?, access: AccessStore?) {
         self.world = world
         self.namespace = namespace
-        challenge =
-            "Bearer authorization_uri=https://login.microsoftonline.com/\(tenant)/oauth2/authorize "
-            + "resource_id=https://storage.azure.com"
+        self.tokens = tokens
+        self.access = access
+        // Clients read the tenant out of the address. Without one there is nothing better to say than the service's own.
+        let address = tokens?.authorizationURL ?? "https://login.microsoftonline.com/common/oauth2/authorize"
+        challenge = "Bearer authorization_uri=\(address) resource_id=https://storage.azure.com"
     }
 
     /// The Authorization header comes first: a signature in the URL is not looked at then.
     func authenticate(_ asked: AuthenticationRequest) async throws -> Credential {
-        guard let value = asked.headers["Authorization"] else {
+        // One kind of signature is good only together with a token.
+        let isBound = !(asked.query["sduoid"] ?? "").isEmpty && SharedAccessSignature.isPresent(in: asked.query)
+        guard let value = asked.headers["Authorization"], !isBound else {
             guard SharedAccessSignature.isPresent(in: asked.query) else { return .anonymous }
             return try await authenticateSignature(asked)
         }

@@ -90,14 +90,6 @@ extension Authenticator {
             signature, terms, signer: .accountKey(number: key.number), reach: reach, key: key.auditName, asked)
     }
 
-    private func userDelegation(
-        _ signature: SharedAccessSignature, _ resource: SharedAccessSignature.SignedResource,
-        _ fields: SharedAccessSignature.DelegationFields, _ names: SignedNames, _ asked: AuthenticationRequest
-    ) async throws -> Credential {
-        throw AzureError.authenticationFailed(
-            detail: "User delegation signatures are not supported by this endpoint.")
-    }
-
     // MARK: Parts
 
     /// What the signature must be about, given what the URL names.
@@ -201,13 +193,14 @@ extension Authenticator {
 
     func credential(
         _ signature: SharedAccessSignature, _ terms: SignatureTerms, signer: Delegation.Signer,
-        reach: Delegation.Reach, key: String, _ asked: AuthenticationRequest
+        reach: Delegation.Reach, key: String?, _ asked: AuthenticationRequest
     ) -> Credential {
         let delegation = Delegation(
             account: asked.account.name, signer: signer, permissions: terms.permissions, reach: reach)
         let hash = SHA256.hash(data: signature.signature).map { String(UInt16($0) + 0x100, radix: 16).dropFirst() }
+        let prefix = key.map { $0 + "," } ?? ""
         return Credential(
-            principal: .delegated(delegation), auditHash: "\(key),SasSignature(\(hash.joined()))",
+            principal: .delegated(delegation), auditHash: "\(prefix)SasSignature(\(hash.joined()))",
             responseHeaders: signature.responseHeaders)
     }
 }

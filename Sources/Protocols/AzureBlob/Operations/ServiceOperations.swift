@@ -6,10 +6,6 @@ import StorageModel
 
 // Get and Set Blob Service Properties, Get Blob Service Stats, Get Account Information.
 extension AzureBlobService {
-    func getUserDelegationKey(_ call: Call) async throws -> Answer {
-        throw AzureError(.authenticationFailed, message: "User delegation keys are given to bearer tokens alone.")
-    }
-
     func getServiceProperties(_ call: Call) async throws -> Answer {
         .xml(ServicePropertiesBody.xml(try await namespace.serviceProperties(of: call.account.name)))
     }

@@ -1,6 +1,7 @@
 #ifndef FOREBAY_CFILESYSTEM_H
 #define FOREBAY_CFILESYSTEM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /// Linux file calls that the C library keeps from Swift (they stand behind _GNU_SOURCE). Each answers 0 or the negative
@@ -17,5 +18,12 @@ int64_t forebay_cached_bytes(int descriptor, int64_t offset, int64_t length);
 
 /// Asks the kernel to begin writing the range's dirty pages; says nothing about durability.
 int forebay_start_writeback(int descriptor, int64_t offset, int64_t length);
+
+/// Reads what the page cache has of the range, never waiting for the disk. Answers the bytes read; 0 at the end of the file;
+/// -EAGAIN when the first byte is not there, -EOPNOTSUPP when the file system cannot tell.
+int64_t forebay_read_cached(int descriptor, void *buffer, size_t length, int64_t offset);
+
+/// Reads, past interruptions. Answers the bytes read, which may be fewer than asked for; 0 at the end of the file.
+int64_t forebay_read(int descriptor, void *buffer, size_t length, int64_t offset);
 
 #endif

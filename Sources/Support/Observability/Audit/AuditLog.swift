@@ -6,7 +6,7 @@ import Synchronization
 #endif
 
 /// Where audit lines go.
-package enum AuditDestination: Sendable, Equatable {
+package enum AuditDestination: Sendable, Hashable {
     case none
     case standardOutput
     /// Appended to; made when it is missing.
@@ -15,10 +15,11 @@ package enum AuditDestination: Sendable, Equatable {
 
 /// Takes audit records from event loops and writes them on a thread of its own.
 ///
-/// `append` never waits: it puts the record into a bounded queue. What does not fit is dropped and counted, or, with
-/// `.refuse`, announced by `hasRoom` so that the front door turns requests away before they are served.
+/// `append` never waits: it puts the record into a bounded queue. With `.drop`, what does not fit or cannot be written is
+/// dropped and counted. With `.refuse`, `hasRoom` makes the front door turn requests away while the queue is full or
+/// lines cannot be written, and the lines of requests that were already let in are kept until they can be.
 package final class AuditLog: Sendable {
-    package enum Overflow: Sendable, Equatable { case drop, refuse }
+    package enum Overflow: Sendable, Hashable { case drop, refuse }
 
     /// Thrown by `init` when the file cannot be opened.
     package struct OpenFailure: Error, Sendable, Equatable {
@@ -34,6 +35,7 @@ package final class AuditLog: Sendable {
     private struct Queue: Sendable {
         var records: [AuditRecord] = []
         var isWriterAsleep = true
+        var mustReopen = false
         var isClosing = false
         var hasEnded = false
         var waiters: [CheckedContinuation<Void, Never>] = []
@@ -44,66 +46,86 @@ package final class AuditLog: Sendable {
     private let capacity: Int
     private let queue = Mutex(Queue())
     private let queued = Atomic<Int>(0)
+    private let isFailing = Atomic<Bool>(false)
     private let bell: Bell
-    private let descriptor: CInt
-    private let ownsDescriptor: Bool
+    private let onTrouble: @Sendable (_ errorNumber: CInt?) -> Void
     private let lines: Counter
     private let dropped: Counter
-    private let failures: Counter
 
     /// How long the writer lets records gather after the first one: bounds its wake-ups under load.
     private static let gatherMicroseconds: UInt32 = 5_000
+    /// How long it waits before it tries again what could not be written.
+    private static let retryMicroseconds: UInt32 = 100_000
     /// How much is rendered before it is written.
     private static let writeBytes = 256 * 1024
 
+    /// - Parameter onTrouble: called on the writer's thread with the error number when lines cannot be written any more,
+    ///   and with `nil` when they can again.
     package init(
-        _ destination: AuditDestination, capacity: Int = 16_384, overflow: Overflow = .drop, metrics: MetricRegistry
-    ) throws {
+        _ destination: AuditDestination, capacity: Int = 16_384, overflow: Overflow = .drop,
+        rotation: AuditRotation = AuditRotation(), metrics: MetricRegistry,
+        onTrouble: @escaping @Sendable (_ errorNumber: CInt?) -> Void = { _ in }
+    ) throws(OpenFailure) {
         precondition(capacity > 0)
-        switch destination {
-        case .none:
-            (descriptor, ownsDescriptor, isEnabled) = (-1, false, false)
-        case .standardOutput:
-            (descriptor, ownsDescriptor, isEnabled) = (STDOUT_FILENO, false, true)
-        case .file(let path):
-            let opened = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-            guard opened >= 0 else { throw OpenFailure(path: path, errorNumber: errno) }
-            (descriptor, ownsDescriptor, isEnabled) = (opened, true, true)
-        }
         self.capacity = capacity
         self.overflow = overflow
+        self.onTrouble = onTrouble
         bell = Bell()
         lines = metrics.counter(.auditLines)
         dropped = metrics.counter(.auditDropped)
-        failures = metrics.counter(.auditFailures)
-        if isEnabled { startThread { [self] in run() } }
+        let descriptor: CInt
+        let openedPath: String?
+        switch destination {
+        case .none:
+            isEnabled = false
+            return
+        case .standardOutput: (descriptor, openedPath) = (STDOUT_FILENO, nil)
+        case .file(let path): (descriptor, openedPath) = (try AuditFile.open(path), path)
+        }
+        isEnabled = true
+        startThread { [self] in
+            run(AuditFile(descriptor: descriptor, path: openedPath, rotation: rotation, metrics: metrics))
+        }
     }
 
-    /// False when the next record would not fit and the configuration says to refuse rather than to drop.
+    /// False when the next record would not be kept and the configuration says to refuse rather than to drop.
     package var hasRoom: Bool {
-        overflow == .drop || !isEnabled || queued.load(ordering: .relaxed) < capacity
+        overflow == .drop || !isEnabled
+            || (queued.load(ordering: .relaxed) < capacity && !isFailing.load(ordering: .relaxed))
     }
 
-    package func append(_ record: AuditRecord) {
+    /// - Parameter isOwed: the request was let in because there was room: under `.refuse` its line is kept in any case.
+    package func append(_ record: AuditRecord, isOwed: Bool = true) {
         guard isEnabled else { return }
         enum Outcome { case queued, queuedAndAsleep, full }
+        let isKept = isOwed && overflow == .refuse
         let outcome: Outcome = queue.withLock { queue in
-            // Under `.refuse` the requests that were already let in still get their line.
-            guard !queue.isClosing, queue.records.count < capacity || overflow == .refuse else { return .full }
+            guard !queue.isClosing, queue.records.count < capacity || isKept else { return .full }
             queue.records.append(record)
+            queued.wrappingAdd(1, ordering: .relaxed)
             defer { queue.isWriterAsleep = false }
             return queue.isWriterAsleep ? .queuedAndAsleep : .queued
         }
         switch outcome {
         case .full: dropped.add()
-        case .queued: queued.wrappingAdd(1, ordering: .relaxed)
-        case .queuedAndAsleep:
-            queued.wrappingAdd(1, ordering: .relaxed)
-            bell.ring()
+        case .queued: break
+        case .queuedAndAsleep: bell.ring()
         }
     }
 
-    /// Returns when everything appended before has been written.
+    /// Opens the file anew before the next line: for a file that somebody else has renamed. Does nothing for standard
+    /// output.
+    package func reopen() {
+        guard isEnabled else { return }
+        let mustRing = queue.withLock { queue in
+            queue.mustReopen = true
+            defer { queue.isWriterAsleep = false }
+            return queue.isWriterAsleep && !queue.hasEnded
+        }
+        if mustRing { bell.ring() }
+    }
+
+    /// Returns when everything appended before has been written, or when writing it has failed.
     package func flush() async {
         guard isEnabled else { return }
         await wait { _ in }
@@ -129,47 +151,100 @@ package final class AuditLog: Sendable {
         }
     }
 
-    private func run() {
-        var isOpen = true
-        while isOpen {
+    // MARK: The writer's thread
+
+    private struct Order {
+        var records: [AuditRecord]
+        var waiters: [CheckedContinuation<Void, Never>]
+        var mustReopen: Bool
+    }
+
+    /// What has come since; `nil` when nothing has, and then the bell rings before the next thing comes.
+    private func takeOrder() -> Order? {
+        queue.withLock { queue in
+            let order = Order(records: queue.records, waiters: queue.waiters, mustReopen: queue.mustReopen)
+            queue.records = []
+            queue.waiters = []
+            queue.mustReopen = false
+            if order.records.isEmpty && order.waiters.isEmpty && !order.mustReopen {
+                queue.isWriterAsleep = true
+                queue.hasEnded = queue.isClosing
+                return nil
+            }
+            return order
+        }
+    }
+
+    private func takeWaitersUnlessClosing() -> [CheckedContinuation<Void, Never>]? {
+        queue.withLock { queue in
+            guard !queue.isClosing else { return nil }
+            defer { queue.waiters = [] }
+            return queue.waiters
+        }
+    }
+
+    private func run(_ opened: consuming AuditFile) {
+        var file = opened
+        repeat {
             bell.wait()
-            let gathers = queue.withLock { $0.waiters.isEmpty }
-            if gathers { usleep(Self.gatherMicroseconds) }
-            var hasMore = true
-            while hasMore {
-                let (records, waiters, isClosing) = queue.withLock { queue in
-                    let taken = (queue.records, queue.waiters, queue.isClosing)
-                    queue.records = []
-                    queue.waiters = []
-                    queue.isWriterAsleep = taken.0.isEmpty && taken.1.isEmpty
-                    if queue.isWriterAsleep && queue.isClosing { queue.hasEnded = true }
-                    return taken
-                }
-                hasMore = !(records.isEmpty && waiters.isEmpty)
-                write(records)
-                for waiter in waiters { waiter.resume() }
-                if !hasMore && isClosing { isOpen = false }
+            if queue.withLock({ $0.waiters.isEmpty && !$0.mustReopen }) { usleep(Self.gatherMicroseconds) }
+            while var order = takeOrder() {
+                if order.mustReopen { file.reopen() }
+                write(&order, to: &file)
+                for waiter in order.waiters { waiter.resume() }
             }
-        }
-        if ownsDescriptor { Glibc.close(descriptor) }
+        } while !queue.withLock { $0.hasEnded }
+        file.close()
     }
 
-    private func write(_ records: [AuditRecord]) {
+    private func write(_ order: inout Order, to file: inout AuditFile) {
+        let limit = file.preferredBytes(atMost: Self.writeBytes)
         var bytes: [UInt8] = []
-        for record in records {
-            bytes += record.line()
-            if bytes.count >= Self.writeBytes {
-                write(bytes)
+        var count = 0
+        for record in order.records {
+            let line = record.line()
+            if count > 0, bytes.count + line.count > limit {
+                deliver(bytes, count, &order.waiters, to: &file)
                 bytes.removeAll(keepingCapacity: true)
+                count = 0
             }
+            bytes += line
+            count += 1
         }
-        if !bytes.isEmpty { write(bytes) }
-        queued.wrappingSubtract(records.count, ordering: .relaxed)
-        lines.add(Int64(records.count))
+        if count > 0 { deliver(bytes, count, &order.waiters, to: &file) }
     }
 
-    private func write(_ bytes: [UInt8]) {
-        if writeAll(bytes, to: descriptor) != 0 { failures.add() }
+    /// Writes lines; under `.refuse` again and again until they are out or the log is being closed.
+    private func deliver(
+        _ bytes: [UInt8], _ count: Int, _ waiters: inout [CheckedContinuation<Void, Never>], to file: inout AuditFile
+    ) {
+        var rest = bytes[...]
+        var left = count
+        while true {
+            let (taken, errorNumber) = file.write(rest)
+            let out = rest.prefix(taken).count { $0 == UInt8(ascii: "\n") }
+            rest = rest.dropFirst(taken)
+            left -= out
+            lines.add(Int64(out))
+            queued.wrappingSubtract(out, ordering: .relaxed)
+            if errorNumber == 0 { break }
+            if !isFailing.exchange(true, ordering: .relaxed) { onTrouble(errorNumber) }
+            guard overflow == .refuse, left > 0, let late = takeWaitersUnlessClosing() else {
+                dropped.add(Int64(left))
+                queued.wrappingSubtract(left, ordering: .relaxed)
+                return
+            }
+            // Whoever waits is told that the lines are not out: nothing else may hang on a disk that is full.
+            for waiter in waiters + late { waiter.resume() }
+            waiters = []
+            usleep(Self.retryMicroseconds)
+            let mustReopen = queue.withLock { queue in
+                defer { queue.mustReopen = false }
+                return queue.mustReopen
+            }
+            if mustReopen { file.reopen() }
+        }
+        if isFailing.exchange(false, ordering: .relaxed) { onTrouble(nil) }
     }
 }
 

@@ -7,19 +7,25 @@ package struct AuditRecord: Sendable {
     package var category: String
     package var statusCode: Int
     package var statusText: String
-    package var authenticationType: String?
+    /// Who asked; `nil` when the request did not get that far.
+    package var requester: RequesterFacts?
     /// `ip:port`.
     package var callerAddress: String
     package var clientRequestID: String?
     /// The server's own request id.
     package var correlationID: String
     package var userAgent: String?
+    /// With signatures replaced.
     package var referrer: String?
+    package var accept: String?
     /// With signatures replaced.
     package var uri: String
     /// `HTTP` or `HTTPS`.
     package var protocolName: String
+    /// `TLS 1.2`; `nil` without TLS.
     package var tlsVersion: String?
+    /// The LINKID of the private endpoint that the connection came through. A column of ours.
+    package var privateLinkID: UInt32?
     package var operationVersion: String?
     package var accountName: String?
     package var requestHeaderBytes: Int64
@@ -31,6 +37,15 @@ package struct AuditRecord: Sendable {
     package var durationNanoseconds: Int64
     package var serverLatencyNanoseconds: Int64
     package var etag: String?
+    /// The answer's Last-Modified header.
+    package var lastModified: String?
+    /// Conditional headers of the request, as name and value.
+    package var conditions: [(name: String, value: String)]
+    /// Base64, as the client gave it.
+    package var requestMD5: String?
+    /// Base64, as the answer gave it.
+    package var responseMD5: String?
+    package var accessTier: String?
     package var objectKey: String?
 
     package init(
@@ -52,6 +67,7 @@ package struct AuditRecord: Sendable {
         responseBodyBytes = 0
         durationNanoseconds = 0
         serverLatencyNanoseconds = 0
+        conditions = []
     }
 
     /// The record as one line, with its end. Columns that do not apply are left out.
@@ -63,15 +79,17 @@ package struct AuditRecord: Sendable {
             json.member("Category", category)
             json.member("StatusCode", String(statusCode))
             json.member("StatusText", statusText)
-            if let authenticationType { json.member("AuthenticationType", authenticationType) }
+            if let requester { write(requester, to: &json) }
             json.member("CallerIpAddress", callerAddress)
             if let clientRequestID { json.member("ClientRequestId", clientRequestID) }
             json.member("CorrelationId", correlationID)
             if let userAgent { json.member("UserAgentHeader", userAgent) }
             if let referrer { json.member("ReferrerHeader", referrer) }
+            if let accept { json.member("AcceptHeader", accept) }
             json.member("Uri", uri)
             json.member("Protocol", protocolName)
             if let tlsVersion { json.member("TlsVersion", tlsVersion) }
+            if let privateLinkID { json.member("PrivateLinkId", privateLinkID) }
             if let operationVersion { json.member("OperationVersion", operationVersion) }
             json.member("OperationCount", 0)
             json.member("ServiceType", "blob")
@@ -84,10 +102,50 @@ package struct AuditRecord: Sendable {
             json.member("DurationMs", millisecondsFromNanoseconds: durationNanoseconds)
             json.member("ServerLatencyMs", millisecondsFromNanoseconds: serverLatencyNanoseconds)
             if let etag { json.member("Etag", etag) }
+            if let lastModified, let time = CivilTime.rfc3339(httpDate: lastModified) {
+                json.member("LastModifiedTime", time)
+            }
+            if !conditions.isEmpty {
+                json.member("ConditionsUsed", conditions.map { "\($0.name)=\($0.value)" }.joined(separator: ";"))
+            }
+            if let requestMD5 { json.member("RequestMd5", requestMD5) }
+            if let responseMD5 { json.member("ResponseMd5", responseMD5) }
+            if let accessTier { json.member("AccessTier", accessTier) }
             if let objectKey { json.member("ObjectKey", objectKey) }
             json.member("SchemaVersion", "1.0")
         }
         json.newline()
         return json.bytes
+    }
+
+    private func write(_ requester: RequesterFacts, to json: inout JSONWriter) {
+        json.member("AuthenticationType", requester.authenticationType)
+        let columns = [
+            ("AuthenticationHash", requester.authenticationHash), ("RequesterObjectId", requester.objectID),
+            ("RequesterTenantId", requester.tenantID), ("RequesterAppId", requester.applicationID),
+            ("RequesterAudience", requester.audience), ("RequesterTokenIssuer", requester.tokenIssuer),
+            ("RequesterUpn", requester.userPrincipalName),
+        ]
+        for (name, value) in columns { if let value { json.member(name, value) } }
+        guard !requester.authorization.isEmpty else { return }
+        json.array("AuthorizationDetails") { json in
+            for entry in requester.authorization {
+                json.object { json in
+                    json.member("action", entry.action)
+                    if let id = entry.roleAssignmentID { json.member("roleAssignmentId", id) }
+                    if let id = entry.roleDefinitionID { json.member("roleDefinitionId", id) }
+                    if let id = entry.principalID {
+                        json.array("principals") { json in
+                            json.object { json in
+                                json.member("id", id)
+                                if let type = entry.principalType { json.member("type", type) }
+                            }
+                        }
+                    }
+                    json.member("result", entry.result)
+                    if let reason = entry.reason { json.member("reason", reason) }
+                }
+            }
+        }
     }
 }

@@ -33,10 +33,32 @@ extension MetricName {
     package static let answersCut = Self(
         "http_answers_cut_total", .counter, "Answers that ended before their last byte, by side.")
 
+    package static let handshakeFailures = Self(
+        "tls_handshake_failures_total", .counter, "TLS handshakes that failed, for whatever reason.")
+    package static let certificateExpiry = Self(
+        "tls_certificate_expiry_seconds", .gauge, "When the first certificate in use ends, in Unix time.")
+    package static let certificateReloads = Self(
+        "tls_certificate_reloads_total", .counter, "Times that changed certificates were read again, by result.")
+    package static let proxyRefusals = Self(
+        "proxy_refusals_total", .counter, "Connections closed for the lack of a PROXY header that counts, by reason.")
+
     // Audit
     package static let auditLines = Self("audit_lines_total", .counter, "Audit lines written.")
-    package static let auditDropped = Self("audit_dropped_total", .counter, "Audit lines lost to a full queue.")
-    package static let auditFailures = Self("audit_write_failures_total", .counter, "Failed writes of audit lines.")
+    package static let auditDropped = Self(
+        "audit_dropped_total", .counter, "Audit lines lost to a full queue or a failed write.")
+    package static let auditFailures = Self(
+        "audit_write_failures_total", .counter, "Failed writes, rotations and openings of the audit file.")
+    package static let auditRotations = Self("audit_rotations_total", .counter, "Rotations of the audit file.")
+
+    // Admission
+    package static let admissionAdmitted = Self(
+        "admission_admitted_total", .counter, "Requests that the limits let in, by account.")
+    package static let admissionRefused = Self(
+        "admission_refused_total", .counter, "Requests that the limits refused, by account and reason.")
+
+    // Admin
+    package static let adminUnauthenticated = Self(
+        "admin_unauthenticated_total", .counter, "Requests to the admin endpoint without a valid credential.")
 
     // Metadata
     package static let metadataCommits = Self("metadata_commits_total", .counter, "Transactions committed.")

@@ -1,0 +1,224 @@
+import FoundationEssentials
+package import Metadata
+package import StorageModel
+
+/// Accounts with their keys, switches, limits and roles, kept in the metadata store and shown by the `AccountDirectory`.
+///
+/// A change is one transaction, and after it the directory is updated: it counts for every request that begins after
+/// the call has returned. Changes of one account come into the directory in the order of their commits. When the outcome
+/// of a commit is unknown (`.unavailable`), the directory stays as it was; the same call again settles it.
+package final class AccessStore: Sendable {
+    /// Told inside the transaction that removes an account: answers whether the account holds nothing any more, and takes
+    /// away what others keep about it.
+    package typealias Removal = @Sendable (AccountName, any MetadataTransaction) throws(StorageFailure) -> Bool
+
+    /// So many accounts can be made: all of them are in memory.
+    package static let maximumAccounts = 1_000
+    /// Of one account. Azure: 4,000 role assignments in a subscription.
+    package static let maximumAssignments = 4_000
+    /// Azure's keys have 64 bytes; others may be brought along.
+    package static let keyByteCount = 64
+    package static let givenKeyByteCounts = 16...1_024
+
+    struct State {
+        /// The commit that the directory shows an account as of. Stays when the account goes, so that a change that was
+        /// committed before that does not bring it back.
+        var shown: [AccountName: Version] = [:]
+        var delegators: [DelegatorID: KnownDelegator] = [:]
+    }
+
+    /// One account's records as a transaction sees them.
+    struct Stored: Sendable {
+        var record: AccountRecord?
+        var assignments: [RoleAssignment] = []
+    }
+
+    let metadata: any MetadataStore
+    let world: World
+    let state: Locked<State>
+    private let directory: AccountDirectory
+    private let configured: [AccountName: Account]
+    private let defaults: AccountSwitches
+    private let nodeKey: NodeKey
+    private let removal: Removal
+
+    private init(
+        metadata: any MetadataStore, directory: AccountDirectory, configured: [AccountName: Account],
+        defaults: AccountSwitches, nodeKey: NodeKey, removal: @escaping Removal,
+        delegators: [DelegatorID: KnownDelegator],
+        world: World
+    ) {
+        self.metadata = metadata
+        self.directory = directory
+        self.configured = configured
+        self.defaults = defaults
+        self.nodeKey = nodeKey
+        self.removal = removal
+        self.world = world
+        state = Locked(State(delegators: delegators))
+    }
+
+    /// Reads everything and fills the directory.
+    /// - Parameters:
+    ///   - directory: empty; nobody else changes it from here on.
+    ///   - configured: accounts whose keys come with the configuration. Their switches are the defaults.
+    ///   - defaults: switches of accounts for which nothing else is said.
+    ///   - nodeKey: asked once. `isNeeded` tells that there are sealed keys, so that a new one would be no use.
+    ///   - removal: see `Removal`.
+    /// - Throws: what `nodeKey` throws; `.damaged` for records that do not read and for a node key that does not open
+    ///   them.
+    package static func open(
+        metadata: any MetadataStore, directory: AccountDirectory, configured: [Account], defaults: AccountSwitches,
+        world: World, nodeKey: @Sendable (_ isNeeded: Bool) async throws(StorageFailure) -> NodeKey,
+        removal: @escaping Removal
+    ) async throws(StorageFailure) -> AccessStore {
+        let found = try await metadata.read(.scan) { reader throws(StorageFailure) in try StoredAccess(reader) }
+        let configuredNames = Set(configured.map(\.name))
+        // What the configuration stands before is not opened: so a node whose key is lost can be run again.
+        let isSealed = found.accounts.contains { name, stored in
+            stored.record?.keys.isEmpty == false && !configuredNames.contains(name)
+        }
+        let now = world.now()
+        let store = AccessStore(
+            metadata: metadata, directory: directory,
+            configured: Dictionary(configured.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }),
+            defaults: defaults, nodeKey: try await nodeKey(isSealed), removal: removal,
+            delegators: found.delegators.filter { $0.value.until > now }, world: world)
+        for name in Set(found.accounts.keys).union(store.configured.keys) {
+            if let account = try store.account(name, found.accounts[name] ?? Stored()) { directory.set(account) }
+        }
+        return store
+    }
+
+    package var names: [AccountName] { directory.names }
+    package subscript(name: AccountName) -> Account? { directory[name] }
+
+    /// See `NodeKey.userDelegationKey`.
+    package func userDelegationKey(
+        tenant: String, objectID: String, account: AccountName, start: Timestamp, expiry: Timestamp, service: String,
+        version: String, epoch: UInt64
+    ) -> [UInt8] {
+        nodeKey.userDelegationKey(
+            tenant: tenant, objectID: objectID, account: account, start: start, expiry: expiry, service: service,
+            version: version, epoch: epoch)
+    }
+
+    // MARK: - Records and accounts
+
+    /// The account that the records make; `nil` when there is none: no keys here and none in the configuration.
+    private func account(_ name: AccountName, _ stored: Stored) throws(StorageFailure) -> Account? {
+        var account: Account
+        if let configured = configured[name] {
+            account = configured
+            account.isConfigured = true
+        } else {
+            guard let keys = stored.record?.keys, !keys.isEmpty else { return nil }
+            account = Account(name: name, keys: [SigningKey](), switches: defaults)
+            for key in keys {
+                account.keys.append(
+                    SigningKey(
+                        number: key.number, bytes: try open(key, of: name),
+                        createdAt: Timestamp(nanoseconds: key.createdAt)))
+            }
+        }
+        if let record = stored.record {
+            account.switches = try record.switches.switches(defaults: account.switches)
+            account.limits = AccountLimits(
+                account: record.accountLimits.limits, principal: record.principalLimits.limits)
+            account.delegationEpoch = record.delegationEpoch
+        }
+        account.roles = RoleTable(stored.assignments)
+        return account
+    }
+
+    func isConfigured(_ name: AccountName) -> Bool { configured[name] != nil }
+
+    /// Whether there is such an account, in a transaction's eyes.
+    func exists(_ name: AccountName, _ stored: Stored) -> Bool {
+        isConfigured(name) || stored.record?.keys.isEmpty == false
+    }
+
+    func open(_ key: AccountRecord.SealedKey, of name: AccountName) throws(StorageFailure) -> [UInt8] {
+        try nodeKey.open(Array(key.sealed), account: name, number: key.number, format: AccountRecord.format)
+    }
+
+    /// Draws a nonce: not inside a transaction, which may run twice.
+    func seal(
+        _ key: [UInt8], number: Int, of name: AccountName, at time: Timestamp
+    ) throws(StorageFailure) -> AccountRecord.SealedKey {
+        let sealed = try nodeKey.seal(
+            key, account: name, number: number, format: AccountRecord.format,
+            nonce: world.randomBytes(NodeKey.nonceCount))
+        return AccountRecord.SealedKey(number: number, createdAt: time.nanoseconds, sealed: Data(sealed))
+    }
+
+    // MARK: - Changes
+
+    /// Runs one change and shows its outcome.
+    /// - Parameter body: must write something, or refuse. Answers why it refuses.
+    /// - Returns: the account as it is now; `nil` when it is gone.
+    func change(
+        _ name: AccountName,
+        _ body: @escaping @Sendable (inout Stored, any MetadataTransaction) throws(StorageFailure) -> AccessRefusal?
+    ) async throws(AccessFailure) -> Account? {
+        let committed: Committed<Result<Account?, AccessRefusal>>
+        do {
+            committed = try await metadata.transact { [self] transaction throws(StorageFailure) in
+                var stored = try StoredAccess.account(name, in: transaction)
+                if let refusal = try body(&stored, transaction) { return .failure(refusal) }
+                return .success(try account(name, stored))
+            }
+        } catch { throw .store(error) }
+        switch committed.result {
+        case .failure(let refusal): throw .refused(refusal)
+        case .success(let account):
+            show(account, name, asOf: committed.version)
+            return account
+        }
+    }
+
+    private func show(_ account: Account?, _ name: AccountName, asOf version: Version?) {
+        guard let version else { preconditionFailure("a change wrote nothing") }
+        state.withLock { state in
+            if let shown = state.shown[name], shown > version { return }
+            state.shown[name] = version
+            if let account { directory.set(account) } else { directory.remove(name) }
+        }
+    }
+
+    /// Removes an account and its roles.
+    package func deleteAccount(_ name: AccountName) async throws(AccessFailure) {
+        _ = try await change(name) { [self] stored, transaction throws(StorageFailure) in
+            guard exists(name, stored) else { return .noSuchAccount }
+            guard !isConfigured(name) else { return .accountIsConfigured }
+            guard try removal(name, transaction) else { return .accountNotEmpty }
+            stored = Stored()
+            transaction.delete(AccessKeys.account(name))
+            transaction.delete(KeyRange(prefix: AccessKeys.assignments(of: name)))
+            return nil
+        }
+    }
+}
+
+/// Why a change did not come about.
+package enum AccessFailure: Error, Sendable, Equatable {
+    /// Nothing has happened: the change is not possible as things are.
+    case refused(AccessRefusal)
+    /// The store has failed. For `.unavailable` the outcome may be unknown.
+    case store(StorageFailure)
+}
+
+package enum AccessRefusal: Error, Sendable, Equatable {
+    case noSuchAccount
+    case accountExists
+    /// It still has containers.
+    case accountNotEmpty
+    /// Its keys come with the configuration: they are changed there.
+    case accountIsConfigured
+    case noSuchKey
+    case noSuchAssignment
+    /// The same role, to the same assignee, in the same scope.
+    case assignmentExists(id: String)
+    case tooManyAccounts
+    case tooManyAssignments
+}

@@ -1,0 +1,226 @@
+import Metadata
+import StorageModel
+import StorageTestKit
+import Testing
+
+@testable import Access
+
+@Suite("The store of accounts when things go wrong") struct AccessStoreFaultTests {
+    private typealias Fixture = AccessStoreFixture
+
+    struct Operation: Sendable, CustomStringConvertible {
+        var description: String
+        var run: @Sendable (AccessStore) async throws -> Void
+    }
+
+    static let operations: [Operation] = [
+        Operation(description: "create") { _ = try await $0.createAccount(AccessStoreFixture.quarry) },
+        Operation(description: "delete") { try await $0.deleteAccount(AccessStoreFixture.harbor) },
+        Operation(description: "change") {
+            _ = try await $0.changeAccount(AccessStoreFixture.harbor, AccountChange(isEnabled: false))
+        },
+        Operation(description: "rotate") { _ = try await $0.rotateKey(1, of: AccessStoreFixture.harbor) },
+        Operation(description: "revoke") { _ = try await $0.revokeDelegationKeys(AccessStoreFixture.harbor) },
+        Operation(description: "assign") {
+            _ = try await $0.assignRole(
+                .reader, to: .object(AccessStoreFixture.oid), tenant: nil, scope: .account,
+                in: AccessStoreFixture.harbor)
+        },
+    ]
+
+    private static func sights(_ fixture: AccessStoreFixture) -> [AccountName: AccountSight] {
+        var sights: [AccountName: AccountSight] = [:]
+        for name in fixture.directory.names { sights[name] = AccountSight(fixture.directory[name]) }
+        return sights
+    }
+
+    @Test(
+        "a failed call changes nothing that can be seen; once it was not there, once it was, it can be done again",
+        arguments: operations, FaultyMetadataStore.Moment.allCases)
+    func failedCall(operation: Operation, moment: FaultyMetadataStore.Moment) async throws {
+        for number in 1...10 {
+            let fixture = try await Fixture.start()
+            _ = try await fixture.store.createAccount(Fixture.harbor)
+            let before = Self.sights(fixture)
+            fixture.faulty.failCall(number, moment)
+            do {
+                try await operation.run(fixture.store)
+                #expect(!fixture.faulty.hasFailed)
+                #expect(number > 1, "no call was reached")
+                return
+            } catch { #expect(fixture.faulty.hasFailed) }
+            #expect(Self.sights(fixture) == before, "the directory shows what is known")
+            fixture.faulty.reset()
+            // Found after a restart: nothing of it, or all of it.
+            let again = Self.sights(try await fixture.restarted())
+            #expect((again == before) == (moment == .before))
+            // Done once more it is settled: what memory shows is what is stored.
+            do { try await operation.run(fixture.store) } catch let failure as AccessFailure {
+                guard case .refused = failure else { throw failure }
+                // It had been done: the next change of the account shows it.
+                continue
+            }
+            #expect(Self.sights(fixture) == Self.sights(try await fixture.restarted()))
+        }
+        Issue.record("more calls than expected")
+    }
+
+    @Test("a start that cannot read does not begin") func failedStart() async throws {
+        let fixture = try await Fixture.start()
+        _ = try await fixture.store.createAccount(Fixture.harbor)
+        for entry in fixture.metadata.contents {
+            let metadata = fixture.metadata.crashed()
+            for broken in [[], [99] + entry.value.dropFirst(), Array(entry.value.dropLast()), entry.value + [0x5D]]
+                as [[UInt8]]
+            {
+                _ = try await metadata.transact { transaction throws(StorageFailure) in
+                    transaction.set(entry.key, broken)
+                }
+                let failure = await #expect(throws: StorageFailure.self) {
+                    _ = try await Fixture.start(on: metadata)
+                }
+                #expect(failure?.code == .damaged)
+            }
+        }
+    }
+
+    @Test("fsck names every record that does not read", arguments: AccessKeys.Kind.allCases)
+    func damage(kind: AccessKeys.Kind) async throws {
+        let fixture = try await Fixture.start()
+        _ = try await fixture.store.createAccount(Fixture.harbor)
+        _ = try await fixture.store.assignRole(
+            .reader, to: .object(Fixture.oid), tenant: nil, scope: .account, in: Fixture.harbor)
+        try await fixture.store.noteDelegator(
+            Identity(tenantID: Fixture.tid, objectID: Fixture.oid), until: fixture.world.now.adding(seconds: 60))
+        #expect(try await StoredAccess.damage(in: fixture.metadata).isEmpty)
+        let entries = fixture.metadata.contents.filter { $0.key.first == kind.rawValue }
+        let entry = try #require(entries.first)
+        #expect(entries.count == 1)
+        for broken in [[], [0], [99] + entry.value.dropFirst(), Array(entry.value.dropLast()), entry.value + [0x5D]]
+            as [[UInt8]]
+        {
+            _ = try await fixture.metadata.transact { transaction throws(StorageFailure) in
+                transaction.set(entry.key, broken)
+            }
+            let found = try await StoredAccess.damage(in: fixture.metadata)
+            #expect(found.count == 1)
+            #expect(found.first?.subject.contains(kind == .delegator ? Fixture.oid : "harbor") == true)
+        }
+        for key in [[kind.rawValue], [kind.rawValue, 0xFF], [kind.rawValue, 0, 0xFF]] as [[UInt8]] {
+            _ = try await fixture.metadata.transact { transaction throws(StorageFailure) in
+                transaction.set(entry.key, entry.value)
+                transaction.set(key, entry.value)
+            }
+            #expect(try await StoredAccess.damage(in: fixture.metadata).count == 1, "\(key)")
+            _ = try await fixture.metadata.transact { transaction throws(StorageFailure) in transaction.delete(key) }
+        }
+    }
+
+    @Test("concurrent changes leave memory as the store has it") func concurrent() async throws {
+        let fixture = try await Fixture.start()
+        _ = try await fixture.store.createAccount(Fixture.harbor)
+        let store = fixture.store
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<40 {
+                group.addTask {
+                    var change = AccountChange(isEnabled: index % 2 == 0)
+                    change.accountLimits.requestsPerSecond = .at(Int64(index + 1))
+                    _ = try await store.changeAccount(Fixture.harbor, change)
+                }
+                group.addTask { _ = try await store.rotateKey(1 + index % 2, of: Fixture.harbor) }
+                group.addTask { _ = try await store.revokeDelegationKeys(Fixture.harbor) }
+                group.addTask {
+                    _ = try await store.assignRole(
+                        .reader, to: .object("object \(index)"), tenant: nil, scope: .account, in: Fixture.harbor)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(fixture.directory[Fixture.harbor]?.roles.assignments.count == 40)
+        #expect(Self.sights(fixture) == Self.sights(try await fixture.restarted()))
+    }
+}
+
+@Suite("Delegators") struct DelegatorTests {
+    private typealias Fixture = AccessStoreFixture
+
+    private func identity(_ number: Int = 0, groups: [String] = [], application: String? = "app") -> Identity {
+        Identity(
+            tenantID: Fixture.tid, objectID: "object-\(number)", applicationID: application, groups: groups,
+            kind: .managedIdentity(resource: "/subscriptions/s"))
+    }
+
+    @Test("are known until their key ends, also after a restart") func known() async throws {
+        let fixture = try await Fixture.start()
+        let end = fixture.world.now.adding(seconds: 60)
+        try await fixture.store.noteDelegator(identity(groups: ["g1", "g2"]), until: end)
+        for fixture in [fixture, try await fixture.restarted()] {
+            let found = try #require(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0"))
+            #expect(found == identity(groups: ["g1", "g2"]))
+            #expect(found.kind == .managedIdentity(resource: "/subscriptions/s"))
+            #expect(fixture.store.delegator(tenant: "other", objectID: "object-0") == nil)
+            #expect(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-1") == nil)
+        }
+        fixture.world.set(end)
+        #expect(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0") == nil)
+        #expect(try await fixture.restarted().store.delegator(tenant: Fixture.tid, objectID: "object-0") == nil)
+    }
+
+    @Test("the last token counts, the longest key too, and what is known is not written again")
+    func merged() async throws {
+        let fixture = try await Fixture.start()
+        let (near, far) = (fixture.world.now.adding(seconds: 60), fixture.world.now.adding(seconds: 600))
+        try await fixture.store.noteDelegator(identity(groups: ["old"]), until: far)
+        fixture.faulty.reset()
+        try await fixture.store.noteDelegator(identity(groups: ["old"]), until: near)
+        #expect(fixture.faulty.calls.isEmpty)
+        try await fixture.store.noteDelegator(identity(groups: ["new"], application: nil), until: near)
+        fixture.world.set(near)
+        for fixture in [fixture, try await fixture.restarted()] {
+            let found = try #require(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0"))
+            #expect(found.groups == ["new"] && found.applicationID == nil)
+        }
+    }
+
+    @Test("expired ones leave memory and store when others come") func expired() async throws {
+        let fixture = try await Fixture.start()
+        for number in 0..<3 {
+            try await fixture.store.noteDelegator(identity(number), until: fixture.world.now.adding(seconds: 10))
+        }
+        #expect(fixture.metadata.contents.count == 3)
+        fixture.world.advance(seconds: 11)
+        try await fixture.store.noteDelegator(identity(7), until: fixture.world.now.adding(seconds: 10))
+        #expect(fixture.metadata.contents.count == 1)
+        #expect(fixture.store.state.withLock { $0.delegators.count } == 1)
+    }
+
+    @Test("too many are refused, never dropped") func bounded() async throws {
+        let fixture = try await Fixture.start()
+        let until = fixture.world.now.adding(seconds: 60)
+        let filler = (0..<AccessStore.maximumDelegators).map { number in
+            (
+                DelegatorID(tenant: "t", object: "\(number)"),
+                KnownDelegator(
+                    DelegatorID(tenant: "t", object: "\(number)"), DelegatorRecord(identity(number), until: until))
+            )
+        }
+        fixture.store.state.withLock { $0.delegators = Dictionary(filler, uniquingKeysWith: { first, _ in first }) }
+        let failure = await #expect(throws: StorageFailure.self) {
+            try await fixture.store.noteDelegator(identity(), until: until)
+        }
+        #expect(failure?.code == .busy(retryAfterSeconds: 60))
+        #expect(fixture.store.delegator(tenant: "t", objectID: "0") != nil)
+        fixture.world.advance(seconds: 61)
+        try await fixture.store.noteDelegator(identity(), until: fixture.world.now.adding(seconds: 60))
+    }
+
+    @Test("a failed write is no knowledge", arguments: FaultyMetadataStore.Moment.allCases)
+    func failed(moment: FaultyMetadataStore.Moment) async throws {
+        let fixture = try await Fixture.start()
+        fixture.faulty.failCall(1, moment)
+        await #expect(throws: StorageFailure.self) {
+            try await fixture.store.noteDelegator(identity(), until: fixture.world.now.adding(seconds: 60))
+        }
+        #expect(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0") == nil)
+    }
+}
