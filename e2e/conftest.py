@@ -94,6 +94,14 @@ def harbor(authority, issuer):
         yield deployment
 
 
+@pytest.fixture
+def box(harbor, container_name):
+    """A container in the account `harbor`, made with its key, with one blob."""
+    container = harbor.service(harbor.keys()[0]).create_container(container_name)
+    container.upload_blob("kept", b"kept", tags={"colour": "green"})
+    return container
+
+
 @pytest.fixture(scope="session")
 def private_network(tmp_path_factory):
     """Where `harbor.blob.core.windows.net` is a node: what docs/operations/private-dns.md makes."""

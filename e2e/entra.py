@@ -1,7 +1,7 @@
 """The issuer in Entra's own place, with the other endpoints that clients ask on their way to a token or to a key.
 
-Beside what `issuer.py` offers: refresh tokens as azure-cli keeps them, the managed identity endpoint of a Cloud Shell, and
-as much of Azure's management API as leads from a token to the keys of a storage account.
+Beside what `issuer.py` offers: refresh tokens as azure-cli keeps them, the managed identity endpoint of a Cloud Shell,
+and as much of Azure's management API as leads from a token to the keys of a storage account.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A node with TLS, accounts and roles beside an issuer that stands for Entra ID: what the identity tests start from."""
+"""A node with TLS, accounts and roles beside an issuer that stands for Entra ID: where the identity tests start."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 import node as nodes
 from issuer import TENANT
@@ -14,6 +15,14 @@ from node import Node
 OTHER_TENANT = "0f8d6a3c-55aa-4f09-8a8e-c1b2f7e99d42"
 # Claims that are times, given to `mint` as seconds from now.
 TIMES = ("exp", "nbf", "iat")
+
+
+def now():
+    return datetime.now(timezone.utc)
+
+
+def later(minutes=60):
+    return now() + timedelta(minutes=minutes)
 
 
 @dataclass(frozen=True)
@@ -50,11 +59,12 @@ class Principal:
 
 
 ROLES = ("reader", "contributor", "owner", "delegator")
+READER, CONTRIBUTOR, OWNER, DELEGATOR = map(Principal, ROLES)
 STRANGER = Principal("stranger")
 
 
 class Deployment:
-    """One node with a plain and a TLS listener and the account `harbor`, made by the command line as an operator does."""
+    """One node with a plain and a TLS listener and the account `harbor`, made on the command line as operators do."""
 
     def __init__(self, authority, issuer, *options, env=None, names=("localhost", "127.0.0.1", "*.blob.localhost")):
         certificate, key = authority.issue(*names)
@@ -131,6 +141,11 @@ class Deployment:
         from azure.storage.blob import BlobServiceClient
 
         return BlobServiceClient(self.url(account), credential=credential, **self.options)
+
+    def delegation_key(self, principal, account="harbor"):
+        """A user delegation key for a day, as the principal asks for it."""
+        service = self.service(self.credential(principal), account)
+        return service.get_user_delegation_key(later(-5), later(24 * 60))
 
     def credential(self, principal, **claims):
         return MintedCredential(self.issuer, principal, claims)

@@ -52,9 +52,9 @@ class Node:
     Ports given as 0 are chosen by the node at the first start and kept by `restart()`, as is the data directory,
     so that a client with open connections finds the same node again.
 
-    `tls_listen` adds a listener with TLS; its certificates are among the options. `inside` is an Island that the process
-    runs in. `command` is a whole command line in the place of the one that is put together here; it is run in the
-    node's own directory, above `data`.
+    `tls_listen` adds a listener with TLS; its certificates are among the options. `inside` is an Island that the
+    process runs in. `command` is a whole command line in the place of the one that is put together here; it is run in
+    the node's own directory, above `data`.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class PrivateAuthority:
         self.certificate.write_bytes(self._own.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, *names):
-        """A certificate for DNS names and IP addresses. Returns the paths of certificate and key, named after the first."""
+        """A certificate for DNS names and IP addresses. Returns the paths of certificate and key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "forebay e2e server")])
         certificate = (
@@ -46,7 +46,8 @@ class PrivateAuthority:
             .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        stem = names[0].replace("*", "any").replace(":", "-")
+        # No two share a file: a node would take the new one for a renewal of its own.
+        stem = f"{self._own.serial_number:x}-{certificate.serial_number:x}"
         paths = self.directory / f"{stem}.pem", self.directory / f"{stem}.key"
         paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         paths[1].touch(mode=0o600)

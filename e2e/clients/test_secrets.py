@@ -100,9 +100,8 @@ def ask_everything(harbor, secrets):
     expiry = datetime.now(timezone.utc) + timedelta(hours=1)
 
     def client(credential, what):
-        return BlobServiceClient(
-            harbor.url(), credential=credential, _additional_pipeline_policies=[Recorder(secrets, what)], **harbor.options
-        )
+        recorder = {"_additional_pipeline_policies": [Recorder(secrets, what)]}
+        return BlobServiceClient(harbor.url(), credential=credential, **recorder, **harbor.options)
 
     def attempt(call):
         with contextlib.suppress(HttpResponseError):
@@ -168,8 +167,9 @@ def ask_everything(harbor, secrets):
         secrets.add("a key of another account", key)
     wrong = "a-wrong-admin-token-that-somebody-has-tried"
     secrets.add("a wrong admin token", wrong)
+    headers = {"Authorization": f"Bearer {wrong}"}
     for path in ("/accounts", "/accounts/harbor/keys", "/metrics", "/status"):
-        answer = requests.get(f"{harbor.node.admin_url}{path}", headers={"Authorization": f"Bearer {wrong}"}, timeout=30)
+        answer = requests.get(f"{harbor.node.admin_url}{path}", headers=headers, timeout=30)
         assert answer.status_code == 401 and wrong not in answer.text
     subprocess.run(harbor.command("account", "create", "harbor"), capture_output=True, check=False, timeout=60)
 
