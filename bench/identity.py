@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report
 from goals import Goal
 from rivals import Forebay, Nginx, Rival, nodes, settle, wire
-from rows import HERE, KIB, MIB, Bench, Invalid, Row, Sample
+from rows import KIB, MIB, Bench, Invalid, Row, Sample
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 OBJECT = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -162,8 +162,8 @@ class Case:
 
 
 HEAD = Row("HEAD 4 KiB", "head", 4 * KIB, 64, 256, "load")
-SMALL = Row("GET 4 KiB", "get", 4 * KIB, 64, 256, "wrk")
-LARGE = Row("GET 8 MiB ranges", "range", 8 * MIB, 16, 32, "wrk")
+SMALL = Row("GET 4 KiB", "get", 4 * KIB, 64, 256, "load")
+LARGE = Row("GET 8 MiB ranges", "range", 8 * MIB, 16, 32, "load")
 CASES = [
     Case("HEAD, Shared Key", HEAD, "key", False, "HEAD, Shared Key", None),
     Case("HEAD, account SAS", HEAD, "account", False, "HEAD, Shared Key", 0.8),
@@ -197,10 +197,13 @@ class Run:
                 file.write(b"%d\n%b" % (len(each), each))
         settle()
         before = server.cpu_seconds()
-        if case.secure:
-            told = self.wrk(case, server.tls_port, seconds, table)
-        else:
-            told = self.bench.drive(server, case.row, seconds, table, None)
+        host, port = (f"tls:{server.host}", server.tls_port) if case.secure else (server.host, server.port)
+        command = [self.bench.load, host, port, case.row.connections, GENERATOR_THREADS, seconds, table, "-", "cycle"]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+        try:
+            told = json.loads(done.stdout)
+        except ValueError:
+            raise Invalid(f"{case.label}: {done.stdout[-500:]}{done.stderr[-500:]}") from None
         cpu = server.cpu_seconds() - before
         if told["bad"] or told["broken"] or not told["requests"]:
             raise Invalid(f"{case.label}: {told}")
@@ -210,15 +213,6 @@ class Run:
             each = Sample(rate, rate * useful, told["p50_ms"], told["p99_ms"], cpu * 1e6 / told["requests"])
             self.samples[case.label].append(each)
             print(f"{case.label:30} {rate:10.0f} requests/s", file=sys.stderr, flush=True)
-
-    def wrk(self, case: Case, port: int, seconds: float, table: Path) -> dict:
-        command = ["wrk", f"-t{GENERATOR_THREADS}", f"-c{case.row.connections}", f"-d{max(1, round(seconds))}s"]
-        command += ["--latency", "--timeout", "30s", "-s", str(HERE / "table.lua"), f"https://127.0.0.1:{port}/", "--"]
-        done = subprocess.run([*command, str(table)], capture_output=True, text=True, check=False)
-        line = next((line for line in done.stdout.splitlines() if "{" in line), None)
-        if line is None:
-            raise Invalid(f"{case.label}: {done.stdout[-500:]}{done.stderr[-500:]}")
-        return json.loads(line[line.index("{") :])
 
 
 def lines(samples: dict[str, list[Sample]]) -> tuple[list[list[str]], list[str]]:
@@ -289,7 +283,7 @@ def main() -> int:
         f"`{command}`, {report.today()}, {report.machine()}; medians of {rounds} rounds of {seconds:g} s in turn; {versions}.\n\n"
         + report.table(head, table)
         + "\n\nA token is verified once and then found by its hash; signatures are computed for each request. "
-        "wrk decrypts on the same two cores, for nginx as for the node.\n"
+        "The load generator decrypts on the same two cores, for nginx as for the node.\n"
     )
     print(text)
     if arguments.out:

@@ -2,6 +2,9 @@
 //
 //   load HOST PORT CONNECTIONS THREADS SECONDS TABLE [BODY_FILE|-] [cycle | COUNT]
 //
+// HOST is an IPv4 address; as `tls:ADDRESS` the connections speak TLS, without looking at certificates and without bodies
+// to send.
+//
 // TABLE holds ready-made request heads, each as a line with its length and then its bytes: signing is done before the
 // clock starts. With BODY_FILE each head is followed by that file's bytes, with `cycle` the table starts again at its
 // end (without it, each head is sent once).
@@ -24,6 +27,7 @@
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -51,6 +55,7 @@ typedef struct { const char *bytes; size_t length; } Head;
 
 typedef struct {
     int socket;
+    SSL *secure;          // NULL without TLS
     Head head;
     size_t sent;          // of head and body together
     char answer[HEAD_BYTES];
@@ -71,6 +76,7 @@ typedef struct {
 } Worker;
 
 static struct sockaddr_in address;
+static SSL_CTX *tls;
 static Head *heads;
 static size_t head_count;
 static atomic_size_t next_head;
@@ -160,8 +166,29 @@ static int begin(Connection *c) {
     return 1;
 }
 
+// What a call of the TLS library means, in the words of a system call.
+static ssize_t told(Connection *c, int n) {
+    if (n > 0) return n;
+    int why = SSL_get_error(c->secure, n);
+    if (why == SSL_ERROR_ZERO_RETURN) return 0;
+    errno = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? EAGAIN : EIO;
+    return -1;
+}
+
+static ssize_t take(Connection *c, char *room, size_t length) {
+    static _Thread_local char thrown_away[256 * 1024];
+    if (!c->secure) return recv(c->socket, room, length, room ? 0 : MSG_TRUNC);
+    if (!room) room = thrown_away, length = length < sizeof thrown_away ? length : sizeof thrown_away;
+    return told(c, SSL_read(c->secure, room, (int)(length < INT32_MAX ? length : INT32_MAX)));
+}
+
 // 1: all sent, 0: the socket is full, -1: broken.
 static int push(Connection *c) {
+    while (c->secure && c->sent < c->head.length) {
+        ssize_t n = told(c, SSL_write(c->secure, c->head.bytes + c->sent, (int)(c->head.length - c->sent)));
+        if (n <= 0) return n < 0 && errno == EAGAIN ? 0 : -1;
+        c->sent += (size_t)n;
+    }
     size_t all = c->head.length + body_length;
     while (c->sent < all) {
         ssize_t n;
@@ -200,10 +227,10 @@ static int pull(Connection *c, Worker *w) {
     for (;;) {
         ssize_t n;
         if (c->left < 0) {
-            n = recv(c->socket, c->answer + c->answered, HEAD_BYTES - 1 - c->answered, 0);
+            n = take(c, c->answer + c->answered, HEAD_BYTES - 1 - c->answered);
         } else {
             if (c->left == 0) return 1;
-            n = recv(c->socket, NULL, (size_t)c->left, MSG_TRUNC);
+            n = take(c, NULL, (size_t)c->left);
         }
         if (n < 0) return errno == EAGAIN ? 0 : -1;
         if (n == 0) return -1;
@@ -224,12 +251,18 @@ static int pull(Connection *c, Worker *w) {
     }
 }
 
-static int connect_to_server(void) {
-    int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-    if (s < 0 || connect(s, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
-    setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    fcntl(s, F_SETFL, O_NONBLOCK);
-    return s;
+static void connect_to_server(Connection *c) {
+    int one = 1;
+    c->socket = socket(AF_INET, SOCK_STREAM, 0);
+    if (c->socket < 0 || connect(c->socket, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+    setsockopt(c->socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (tls) {
+        c->secure = SSL_new(tls);
+        SSL_set_fd(c->secure, c->socket);
+        errno = EPROTO;
+        if (SSL_connect(c->secure) != 1) fail("handshake");
+    }
+    fcntl(c->socket, F_SETFL, O_NONBLOCK);
 }
 
 static void finish(Connection *c, Worker *w) {
@@ -271,7 +304,7 @@ static void *work(void *argument) {
     Connection *all = calloc((size_t)w->connections, sizeof *all);
     for (int i = 0; i < w->connections; i++) {
         Connection *c = &all[i];
-        c->socket = connect_to_server();
+        connect_to_server(c);
         struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
         epoll_ctl(poll, EPOLL_CTL_ADD, c->socket, &event);
         if (begin(c) && drive(c, w)) open_connections++;
@@ -306,8 +339,14 @@ int main(int argc, char **argv) {
         return 2;
     }
     address.sin_family = AF_INET;
+    const char *host = argv[1];
+    if (!strncmp(host, "tls:", 4)) {
+        host += 4;
+        tls = SSL_CTX_new(TLS_client_method());
+        SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    }
     address.sin_port = htons((uint16_t)atoi(argv[2]));
-    if (inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) fail(argv[1]);
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) fail(argv[1]);
     int connections = atoi(argv[3]), threads = atoi(argv[4]);
     if (threads < 1 || threads > MAX_THREADS || connections < threads) { errno = EINVAL; fail("threads"); }
     read_table(argv[6]);
@@ -317,6 +356,7 @@ int main(int argc, char **argv) {
         body_length = (size_t)info.st_size;
         body = mmap(NULL, body_length, PROT_READ, MAP_PRIVATE | MAP_POPULATE, body_file, 0);
         if (body == MAP_FAILED) fail(argv[7]);
+        if (tls) { errno = ENOTSUP; fail("a body over TLS"); }
     }
     cycling = argc > 8 && !strcmp(argv[8], "cycle");
     if (argc > 8 && !cycling) {

@@ -64,7 +64,7 @@ class Bench:
         compiler = next((c for c in (os.environ.get("CC"), "clang", "cc", "gcc") if c and has(c)), None)
         if compiler is None:
             raise RuntimeError("no C compiler for bench/load.c")
-        subprocess.run([compiler, "-O2", "-o", self.load, HERE / "load.c", "-lpthread", "-lcrypto"], check=True)
+        subprocess.run([compiler, "-O2", "-o", self.load, HERE / "load.c", "-lpthread", "-lssl", "-lcrypto"], check=True)
 
     # Objects to read
 
