@@ -208,7 +208,8 @@ let package = Package(
         tests(
             "NodeTests",
             [
-                "Node", "Access", "Admin", "FrontDoor", "Metadata", "Namespace", "Observability", "StorageModel", "Tokens",
+                "Node", "Access", "Admin", "FrontDoor", "Metadata", "Namespace", "Observability", "StorageModel",
+                "Tokens",
                 .logging,
             ]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),

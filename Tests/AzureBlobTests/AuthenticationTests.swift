@@ -47,7 +47,8 @@ import Testing
 
     @Test func otherCredentials() async throws {
         let fixture = try await Fixture.withContainer()
-        let bearer = await fixture.send(.GET, Self.list, [("Authorization", "Bearer abc")], signing: .none, from: Fixture.tlsPeer)
+        let bearer = await fixture.send(
+            .GET, Self.list, [("Authorization", "Bearer abc")], signing: .none, from: Fixture.tlsPeer)
         #expect(bearer.status == 401)
         #expect(bearer.error == "InvalidAuthenticationInfo")
         #expect(bearer["WWW-Authenticate"]?.contains(" resource_id=https://storage.azure.com") == true)
@@ -110,7 +111,8 @@ import Testing
         #expect(list.error == "NoAuthenticationInformation")
         #expect(
             list["WWW-Authenticate"]?.hasPrefix(
-                "Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/authorize") == true)
+                "Bearer authorization_uri=https://login.microsoftonline.com/\(TestToken.tenant)/oauth2/authorize")
+                == true)
         let old = await fixture.send(.GET, "?comp=list", version: "2019-07-07", signing: .none)
         #expect(old.status == 404)
         #expect(old.error == "ResourceNotFound")

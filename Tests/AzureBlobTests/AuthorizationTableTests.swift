@@ -295,7 +295,10 @@ import Testing
         let scopes: [(RoleAssignment.Scope, Bool)] = [
             (.container(try ContainerName(validating: names.first ?? "box")), !names.isEmpty),
             (.container(try ContainerName(validating: "other")), false),
-            (.prefix(try ContainerName(validating: names.first ?? "box"), names.count > 1 ? names[1] : "a"), names.count > 1),
+            (
+                .prefix(try ContainerName(validating: names.first ?? "box"), names.count > 1 ? names[1] : "a"),
+                names.count > 1
+            ),
             (.prefix(try ContainerName(validating: names.first ?? "box"), "zzz"), false),
         ]
         for (scope, allowed) in scopes {
@@ -324,7 +327,8 @@ import Testing
             let overwrites = row.description.hasSuffix("existing") && letter == "c" && isAllowed
             Self.expect(
                 reply, row, "delegation SAS \(letter) of \(role.rawValue)",
-                refusedAs: isAllowed ? (overwrites ? "UnauthorizedBlobOverwrite" : nil) : "AuthorizationPermissionMismatch")
+                refusedAs: isAllowed
+                    ? (overwrites ? "UnauthorizedBlobOverwrite" : nil) : "AuthorizationPermissionMismatch")
             // The principal's role is no help where the letters do not reach.
             guard letters.count < 3 else { continue }
             let bad = try key.query(fixture, letters.contains("r") ? "l" : "r", container: container)
@@ -332,6 +336,23 @@ import Testing
                 row.method, row.target, signature: bad, row.headers, body: row.body.map { Array($0.utf8) })
             Self.expect(
                 refused, row, "delegation SAS without \(letters)", refusedAs: "AuthorizationPermissionMismatch")
+        }
+    }
+
+    /// What is not committed, and tags, are not shown to the public, however `include` is written.
+    @Test func publicListings() async throws {
+        let fixture = try await Self.fixture()
+        let access = [("x-ms-blob-public-access", "container")]
+        #expect(await fixture.send(.PUT, "/wide?restype=container", access, via: .open).status == 201)
+        let rows = [
+            ("", 200), ("&include=metadata,copy", 200), ("&include=tags", 401), ("&include=metadata&include=tags", 401),
+            ("&include=&include=uncommittedblobs", 401), ("&include=%20uncommittedblobs", 401),
+            ("&INCLUDE=UncommittedBlobs", 401),
+        ]
+        for (query, status) in rows {
+            let reply = await fixture.send(
+                .GET, "/wide?restype=container&comp=list" + query, signing: .none, via: .open)
+            #expect(reply.status == status, "\(query): \(reply.text)")
         }
     }
 
@@ -343,9 +364,36 @@ import Testing
             (.GET, "/box/a", [("x-ms-if-tags", "\"k\" = 'v'")], "r", 412),
             (.GET, "/box?restype=container&comp=list&include=tags", [], "l", 200),
             (.DELETE, "/box/a", [("x-ms-if-tags", "\"k\" = 'v'")], "d", 412),
+            // However `include` is written.
+            (.GET, "/box?restype=container&comp=list&include=metadata&include=tags", [], "l", 200),
+            (.GET, "/box?restype=container&comp=list&include=&include=%20TAGS", [], "l", 200),
+            (.GET, "/box?restype=container&comp=list&include=copy,%20tags", [], "l", 200),
+            // Tags of the source: taken along, or asked for by a condition.
+            (
+                .PUT, "/box/b",
+                [
+                    ("x-ms-copy-source", "http://127.0.0.1:10000/devaccount/box/a"),
+                    ("x-ms-copy-source-tag-option", "COPY"), ("x-ms-requires-sync", "true"),
+                ], "rw", 202
+            ),
+            (
+                .PUT, "/box/b",
+                [
+                    ("x-ms-copy-source", "http://127.0.0.1:10000/devaccount/box/a"),
+                    ("x-ms-source-if-tags", "\"k\" = 'v'"),
+                ], "rw", 412
+            ),
+            (
+                .PUT, "/box/b?comp=block&blockid=AAAA",
+                [
+                    ("x-ms-copy-source", "http://127.0.0.1:10000/devaccount/box/a"),
+                    ("x-ms-source-if-tags", "\"k\" = 'v'"),
+                ], "rw", 412
+            ),
         ]
         for (method, target, headers, letter, success) in rows {
-            let body: [UInt8]? = method == .PUT ? [1] : nil
+            let body: [UInt8]? =
+                method == .PUT ? (headers.contains { $0.0 == "x-ms-copy-source" } ? [] : [1]) : nil
             for suffix in ["", "t"] {
                 let fixture = try await Self.fixture()
                 let signature = try SignatureMaker.container(fixture, letter + suffix).query()

@@ -179,6 +179,10 @@ import Testing
             #expect(reply["Content-Encoding"] == "br" && reply["Content-Language"] == "de")
             #expect(reply.headers["Content-Type"] == ["text/x"])
         }
+        // An account SAS does not sign them: whoever handles the link could make them up.
+        let account = try SignatureMaker.account(fixture, "r").query() + "&rsct=text/html&rscd=inline"
+        let plain = await fixture.send(.GET, "/box/a", signature: account)
+        #expect(plain.status == 200 && plain["Content-Type"] != "text/html" && plain["Content-Disposition"] == nil)
         let metadata = await fixture.send(.GET, "/box/a?comp=metadata", signature: query)
         #expect(metadata.status == 200 && metadata["Cache-Control"] == nil)
         let hostile = query.replacing("rscc=no-store", with: "rscc=a%0D%0Ax%3A%20y")

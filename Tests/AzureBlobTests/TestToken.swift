@@ -66,7 +66,8 @@ extension Fixture {
 
     @discardableResult
     func assign(
-        _ role: Role, to assignee: RoleAssignment.Assignee = .object(TestToken.user), scope: RoleAssignment.Scope = .account
+        _ role: Role, to assignee: RoleAssignment.Assignee = .object(TestToken.user),
+        scope: RoleAssignment.Scope = .account
     ) async throws -> RoleAssignment {
         try await access.assignRole(
             role, to: assignee, tenant: nil, scope: scope, in: try AccountName(validating: Self.account))

@@ -51,7 +51,9 @@ import Testing
         let key = try await DelegationKey.fetch(fixture)
         let query = try key.query(fixture, "rw")
         #expect(await fixture.send(.GET, "/box/a", signature: query).status == 200)
-        #expect(await fixture.send(.PUT, "/box/a?comp=metadata", signature: query).error == "AuthorizationPermissionMismatch")
+        #expect(
+            await fixture.send(.PUT, "/box/a?comp=metadata", signature: query).error
+                == "AuthorizationPermissionMismatch")
         try await fixture.assign(.contributor)
         #expect(await fixture.send(.PUT, "/box/a?comp=metadata", signature: query).status == 200)
         for assignment in try #require(fixture.accounts[account]).roles.assignments {
@@ -78,7 +80,8 @@ import Testing
         try await fixture.assign(.delegator)
         let week: Int64 = 7 * 86_400
         let rows: [(start: Int64?, expiry: Int64, status: Int)] = [
-            (nil, 3600, 200), (0, week, 200), (-3600, 3600, 200), (3600, week, 200), (nil, week + 1, 400), (nil, -1, 400),
+            (nil, 3600, 200), (0, week, 200), (-3600, 3600, 200), (3600, week, 200), (nil, week + 1, 400),
+            (nil, -1, 400),
             (nil, 0, 400), (3600, 3600, 400), (7200, 3600, 400), (3600, week + 3600, 400),
         ]
         for row in rows {
@@ -95,7 +98,9 @@ import Testing
         #expect(await fixture.send(.POST, Self.key, body: good, signing: .none).status == 401)
         let signature = try SignatureMaker.account(fixture, "racwdl").query()
         #expect(await fixture.send(.POST, Self.key, signature: signature, body: good).error == "AuthorizationFailure")
-        #expect(try await fixture.send(.POST, Self.key, token: TestToken(objectID: TestToken.stranger), body: good).status == 403)
+        #expect(
+            try await fixture.send(.POST, Self.key, token: TestToken(objectID: TestToken.stranger), body: good).status
+                == 403)
     }
 
     @Test func signatures() async throws {
@@ -122,9 +127,12 @@ import Testing
                 #expect(reply.status == 200, "row \(number): \(reply.text)")
                 continue
             }
-            #expect(reply.error == "AuthenticationFailed" && reply.text.contains(detail), "row \(number): \(reply.text)")
+            #expect(
+                reply.error == "AuthenticationFailed" && reply.text.contains(detail), "row \(number): \(reply.text)")
         }
-        #expect(await fixture.send(.GET, "/box?restype=container&comp=list", signature: try plain.query(key: key.value)).status == 200)
+        #expect(
+            await fixture.send(.GET, "/box?restype=container&comp=list", signature: try plain.query(key: key.value))
+                .status == 200)
         // Not with the account's key, and the account's switch for signatures of its keys does not touch it.
         #expect(await fixture.send(.GET, "/box/a", signature: try plain.query()).error == "AuthenticationFailed")
         var account = try #require(fixture.accounts[try AccountName(validating: Fixture.account)])
@@ -136,7 +144,9 @@ import Testing
         #expect(reply.audit.requester?.objectID == TestToken.user)
         account.delegationEpoch += 1
         fixture.accounts.set(account)
-        #expect(await fixture.send(.GET, "/box/a", signature: try plain.query(key: key.value)).error == "AuthenticationFailed")
+        #expect(
+            await fixture.send(.GET, "/box/a", signature: try plain.query(key: key.value)).error
+                == "AuthenticationFailed")
     }
 
     @Test func keyExpiry() async throws {
@@ -145,7 +155,9 @@ import Testing
         let key = try await DelegationKey.fetch(fixture, to: 60)
         let query = try key.query(fixture, "r")
         let late = try await DelegationKey.fetch(fixture, from: 120, to: 3600)
-        #expect(await fixture.send(.GET, "/box/a", signature: try late.query(fixture, "r")).text.contains("not valid at this time"))
+        #expect(
+            await fixture.send(.GET, "/box/a", signature: try late.query(fixture, "r")).text.contains(
+                "not valid at this time"))
         #expect(await fixture.send(.GET, "/box/a", signature: query).status == 200)
         fixture.world.advance(seconds: 61)
         #expect(await fixture.send(.GET, "/box/a", signature: query).text.contains("not valid at this time"))
@@ -180,7 +192,8 @@ import Testing
         let text = parsed.stringToSign(
             maker.target, header: { $0 == "x-ms-a" ? "1" : nil }, parameter: { $0 == "timeout" ? "30" : nil })
         let signature = Base64.encode(AccountKey(bytes: key.value).sign(Array(text.utf8)))
-        let query = unsigned.prefix { _ in true }.split(separator: "&").filter { !$0.hasPrefix("sig=") }.joined(separator: "&")
+        let query = unsigned.prefix { _ in true }.split(separator: "&").filter { !$0.hasPrefix("sig=") }.joined(
+            separator: "&")
         let escaped = signature.replacing("+", with: "%2B").replacing("/", with: "%2F").replacing("=", with: "%3D")
         let full = query + "&sig=" + escaped
         #expect(await fixture.send(.GET, "/box/a?timeout=30", signature: full, [("x-ms-a", "1")]).status == 200)
@@ -223,14 +236,18 @@ import Testing
         let write = try SignatureMaker.container(fixture, "w").query()
         #expect(await copy([source], write).error == "CannotVerifyCopySource")
         #expect(await copy([source, ("x-ms-copy-source-authorization", "Bearer \(token)")], write).status == 202)
-        #expect(await copy([source, ("x-ms-copy-source-authorization", "Bearer x.y.z")], write).error == "CannotVerifyCopySource")
+        #expect(
+            await copy([source, ("x-ms-copy-source-authorization", "Bearer x.y.z")], write).error
+                == "CannotVerifyCopySource")
     }
 
     /// A prefix of names is a scope: its names can be listed, and no others.
     @Test func listingsOfAPrefix() async throws {
         let fixture = try await Self.fixture()
         try await fixture.assign(.reader, scope: .prefix(try ContainerName(validating: "box"), "team/"))
-        let rows: [(String, Int)] = [("&prefix=team/", 200), ("&prefix=team/a", 200), ("&prefix=team", 403), ("", 403), ("&prefix=other/", 403)]
+        let rows: [(String, Int)] = [
+            ("&prefix=team/", 200), ("&prefix=team/a", 200), ("&prefix=team", 403), ("", 403), ("&prefix=other/", 403),
+        ]
         for (prefix, status) in rows {
             let reply = try await fixture.send(.GET, "/box?restype=container&comp=list" + prefix, token: TestToken())
             #expect(reply.status == status, "\(prefix)")

@@ -93,6 +93,11 @@ import Testing
         ("sv=2020-12-06&sr=b&skoid=a&SIG", "sktid is mandatory. Cannot be empty"),
         ("sv=2020-12-06&sr=b&sp=r&sp=w&SIG", "sp is given more than once"),
         ("sv=2020-12-06&sr=b&sp=r%0Ast&SIG", "sp has a control character"),
+        (
+            "sv=2026-04-06&sr=b&skoid=a&sktid=b&skt=c&ske=d&sks=b&skv=e&srq=rev&rev=1%0Acomp:&SIG",
+            "rev has a control character"
+        ),
+        ("sv=2026-04-06&sr=b&skoid=a&sktid=b&skt=c&ske=d&sks=b&skv=e&srh=a:b&SIG", "srh is not a list of names"),
     ])
     func malformed(query: String, detail: String) throws {
         let query = query.replacing("SIG", with: "sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D")

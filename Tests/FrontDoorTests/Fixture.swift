@@ -77,6 +77,9 @@ struct Fixture {
         return lines.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
     }
 
+    /// Returns when everything has ended and has been counted: a peer may see an end before it is.
+    func finish() async { await door.shutdown(grace: .seconds(60)) }
+
     func stop() async { await door.shutdown(grace: .zero) }
 }
 

@@ -60,6 +60,7 @@ import Testing
             #expect(try await client.answer().text == "192.0.2.10 TLS 1.3 link=305419896 verified=false")
             let without = try await fixture.connect(tls: files.client())
             #expect(await without.hasEnded())
+            await fixture.finish()
             #expect(fixture.metric("proxy_refusals_total{listener=\"test\",reason=\"header\"") == 1)
             #expect(fixture.metric("tls_handshake_failures_total") == 0)
         }

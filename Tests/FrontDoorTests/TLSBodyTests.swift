@@ -38,6 +38,7 @@ import Testing
                 let body = try await client.answer().body
                 #expect(body == ranges.flatMap { Array(bytes[$0]) })
             }
+            await fixture.finish()
             #expect(fixture.metric("http_response_bytes_total") == 2 * ranges.reduce(0) { $0 + $1.count })
         }
     }
@@ -116,6 +117,7 @@ import Testing
                 await Task.yield()
             }
             #expect(producer.pulls.count < rounds)
+            await fixture.finish()
             #expect(fixture.metric("http_answers_cut_total") == 1)
         }
     }
@@ -130,6 +132,7 @@ import Testing
             let client = try await fixture.connect(tls: files.client())
             try await client.send(Self.get)
             await #expect(throws: RawClient.ConnectionEnded.self) { try await client.answer() }
+            await fixture.finish()
             #expect(fixture.metric("http_answers_cut_total{listener=\"test\",side=\"node\"") == 1)
         }
     }

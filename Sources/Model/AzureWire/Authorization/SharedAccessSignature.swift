@@ -53,7 +53,8 @@ package struct SharedAccessSignature: Sendable {
     package var encryptionScope: String?
     /// The time of a snapshot or the id of a version, from the URL: part of the signature with `bs` and `bv`.
     package var snapshot: String?
-    /// `rscc`, `rscd`, `rsce`, `rscl`, `rsct`: headers of the answer, in this order.
+    /// `rscc`, `rscd`, `rsce`, `rscl`, `rsct`: headers of the answer, in this order; none in an account SAS, whose
+    /// signature does not cover them.
     package var responseHeaders: [String?]
     package var signature: [UInt8]
 
@@ -116,8 +117,18 @@ package struct SharedAccessSignature: Sendable {
             if optional("skoid") == nil {
                 form = .service(resource)
             } else {
-                func names(_ name: String) -> [String] {
-                    optional(name)?.split(separator: ",").map { String($0).asciiLowercased } ?? []
+                // What they bring into the signed text stands on lines of its own, so it may not hold lines itself.
+                func names(_ name: String) throws(Malformed) -> [String] {
+                    let names = optional(name)?.split(separator: ",").map { String($0).asciiLowercased } ?? []
+                    guard names.allSatisfy({ $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") } })
+                    else { throw Malformed(detail: "\(name) is not a list of names") }
+                    return names
+                }
+                let signedParameters = try names("srq")
+                for parameter in query.parameters where signedParameters.contains(parameter.name) {
+                    guard parameter.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+                        throw Malformed(detail: "\(parameter.name) has a control character")
+                    }
                 }
                 form = .userDelegation(
                     resource,
@@ -127,11 +138,12 @@ package struct SharedAccessSignature: Sendable {
                         keyService: try mandatory("sks"), keyVersion: try mandatory("skv"),
                         authorizedObjectID: optional("saoid"), unauthorizedObjectID: optional("suoid"),
                         correlationID: optional("scid"), delegatedTenantID: optional("skdutid"),
-                        delegatedObjectID: optional("sduoid"), signedHeaders: names("srh"),
-                        signedParameters: names("srq")))
+                        delegatedObjectID: optional("sduoid"), signedHeaders: try names("srh"),
+                        signedParameters: signedParameters))
             }
         } else if optional("ss") != nil || optional("srt") != nil {
             form = .account(services: try mandatory("ss"), resourceTypes: try mandatory("srt"))
+            responseHeaders = []
         } else {
             throw Malformed(detail: "sr is mandatory. Cannot be empty")
         }

@@ -14,7 +14,8 @@ struct Credential: Sendable {
     /// `rscc`, `rscd`, `rsce`, `rscl`, `rsct` of a shared access signature: headers of the answer to a read.
     var responseHeaders: [String?] = []
 
-    /// Who shares one set of limits; `nil` for those who have none of their own. The holders of an account key and of its signatures are one: nothing tells them apart.
+    /// Who shares one set of limits; `nil` for those who have none of their own. The holders of an account key and of its
+    /// signatures are one: nothing tells them apart.
     var admissionName: String? {
         switch principal {
         case .anonymous: return nil

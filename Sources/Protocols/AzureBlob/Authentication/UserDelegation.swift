@@ -18,12 +18,15 @@ extension Authenticator {
         func refused(_ detail: String) -> AzureError { .authenticationFailed(detail: detail) }
         guard let access else { throw refused("skoid: this endpoint gives out no user delegation keys") }
         guard fields.unauthorizedObjectID == nil else {
-            throw refused("suoid: rights of single users need a hierarchical namespace, which this account does not have")
+            throw refused(
+                "suoid: rights of single users need a hierarchical namespace, which this account does not have")
         }
         guard signature.version >= .userDelegation else {
             throw refused("sv: user delegation signatures begin with version 2018-11-09")
         }
-        guard fields.keyService.utf8.elementsEqual("b".utf8) else { throw refused("sks is not b: \(fields.keyService)") }
+        guard fields.keyService.utf8.elementsEqual("b".utf8) else {
+            throw refused("sks is not b: \(fields.keyService)")
+        }
         guard let start = ISODate.parse(fields.keyStart) else {
             throw refused("skt is not a valid time: \(fields.keyStart)")
         }
@@ -52,7 +55,9 @@ extension Authenticator {
         }
         let terms = try SignatureTerms(signature, policy: nil)
         try check(signature, terms, asked)
-        if let delegated = fields.delegatedObjectID { try await checkBearer(delegated, fields.delegatedTenantID, asked) }
+        if let delegated = fields.delegatedObjectID {
+            try await checkBearer(delegated, fields.delegatedTenantID, asked)
+        }
         // What the principal may do is looked up now: a role that was taken away is gone from its signatures too.
         let identity =
             access.delegator(tenant: tenant, objectID: object) ?? Identity(tenantID: tenant, objectID: object)

@@ -9,7 +9,7 @@ extension AzureBlobService {
     func copyBlob(_ call: Call, _ blob: BlobAddress, isSynchronous: Bool) async throws -> Answer {
         let headers = call.headers
         try call.requireEmptyBody()
-        let source = try await copySource(call, readsTags: try Self.tagChoice(headers) == .copy)
+        let source = try await copySource(call)
         let metadata = try headers.metadata()
         let expectedMD5 = isSynchronous ? try headers.md5("x-ms-source-content-md5") : nil
         let request = CopyRequest(
@@ -35,7 +35,7 @@ extension AzureBlobService {
         let headers = call.headers
         try Self.checkBlobType(headers)
         try call.requireEmptyBody()
-        let source = try await copySource(call, readsTags: try Self.tagChoice(headers) == .copy)
+        let source = try await copySource(call)
         let copiesProperties = try headers.boolean("x-ms-copy-source-blob-properties") ?? true
         var request = CopyRequest(
             source: source.blob, sourceConditions: try headers.conditions(.write, .source), sourceURL: source.shownURL,

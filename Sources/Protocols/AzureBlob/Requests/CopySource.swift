@@ -58,15 +58,16 @@ struct CopySource: Sendable {
 extension AzureBlobService {
     /// Finds the source and whether the caller may read it: by the signature in its URL, by the token that comes along for
     /// it, else by the caller's own credential in the same account, else as anybody may.
-    /// - Parameter readsTags: the copy takes the source's tags.
-    func copySource(_ call: Call, readsTags: Bool = false) async throws -> CopySource {
+    /// Tags of the source have to be open to the reader when the copy takes them or makes a condition of them.
+    func copySource(_ call: Call) async throws -> CopySource {
         let source = try CopySource(
             try call.headers.required(CopySource.header), requestHost: call.headers["Host"], addressing: addressing,
             ownHosts: configuration.ownHosts, accounts: accounts)
         let address = source.blob
         guard let account = accounts[address.container.account] else { throw AzureError(.internalError) }
         var hints = NeedHints()
-        hints.readsTags = readsTags
+        hints.readsTags =
+            call.headers.copiesTags || call.headers.values("x-ms-source-if-tags").contains { !$0.isEmpty }
         let operation = Operation.blob(address.container.container, address.blob, .get)
         guard let asked = operation.request(hints) else { throw AzureError(.internalError) }
         do {

@@ -17,12 +17,13 @@ struct NeedHints: Sendable {
     init() {}
 
     init(_ operation: Operation, _ headers: RequestHeaders, _ query: QueryString) {
-        if headers.has("x-ms-if-tags") { readsTags = true }
+        // Whatever value of a header that is given twice a condition may be made of.
+        readsTags = headers.values("x-ms-if-tags").contains { !$0.isEmpty }
         switch operation {
         case .container(_, .listBlobs):
             listPrefix = query["prefix"] ?? ""
-            guard let include = query["include"], !include.isEmpty else { return }
-            let wanted = include.lowercased().split(separator: ",")
+            guard query["include"] != nil else { return }
+            let wanted = ListParameters.include(query)
             if wanted.contains("tags") { readsTags = true }
             listsUncommitted = wanted.contains("uncommittedblobs")
         case .blob(_, _, .getBlockList):
@@ -31,10 +32,16 @@ struct NeedHints: Sendable {
             breaksLease = headers["x-ms-lease-action"]?.lowercased() == "break"
         case .blob(_, _, .put), .blob(_, _, .putFromURL), .blob(_, _, .copy), .blob(_, _, .copyFromURL),
             .blob(_, _, .putBlockList):
-            writesTags = headers.has("x-ms-tags")
+            // Tags that come along from the source are written as much as those that are given.
+            writesTags = headers.has("x-ms-tags") || headers.copiesTags
         default: break
         }
     }
+}
+
+extension RequestHeaders {
+    /// Whether a copy is to take its source's tags.
+    var copiesTags: Bool { self["x-ms-copy-source-tag-option"]?.lowercased() == "copy" }
 }
 
 extension Operation {
