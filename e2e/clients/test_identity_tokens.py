@@ -155,6 +155,43 @@ def test_user_delegation_keys_are_for_tokens_alone(harbor):
     assert caught.value.status_code == 400
 
 
+def test_signatures_for_one_user(harbor, box):
+    """With `sduoid` a signature is good together with a token of that user alone, who needs no role."""
+    sas = generate_blob_sas(
+        "harbor", box.container_name, "kept", user_delegation_key=harbor.delegation_key(OWNER), permission="r",
+        expiry=later(), user_delegation_oid=STRANGER.object_id,
+    )  # fmt: skip
+
+    def status(sas, principal=None):
+        headers = {"x-ms-version": "2025-07-05"}
+        if principal:
+            headers["Authorization"] = f"Bearer {principal.mint(harbor.issuer)}"
+        trusted = str(harbor.authority.certificate)
+        return requests.get(f"{box.url}/kept?{sas}", headers=headers, verify=trusted, timeout=30).status_code
+
+    assert [status(sas, who) for who in (STRANGER, None, READER, OWNER)] == [200, 403, 403, 403]
+    # Without it the token decides and the signature is not looked at.
+    plain = generate_blob_sas(
+        "harbor", box.container_name, "kept", user_delegation_key=harbor.delegation_key(OWNER), permission="r",
+        expiry=later(),
+    )  # fmt: skip
+    assert [status(plain, who) for who in (None, READER, STRANGER)] == [200, 200, 403]
+
+
+def test_a_delegation_key_has_its_time(harbor, box):
+    service = harbor.service(harbor.credential(OWNER))
+    early = service.get_user_delegation_key(later(30), later(60))
+    sas = generate_blob_sas(
+        "harbor", box.container_name, "kept", user_delegation_key=early, permission="r", expiry=later(), start=later(-9)
+    )
+    with refused(403, "AuthenticationFailed", ClientAuthenticationError):
+        BlobClient(harbor.url(), box.container_name, "kept", credential=sas, **harbor.options).download_blob()
+    for start, expiry in ((later(-5), later(-1)), (later(5), later(1))):
+        with pytest.raises(HttpResponseError) as caught:
+            service.get_user_delegation_key(start, expiry)
+        assert caught.value.status_code == 400
+
+
 def test_keys_of_the_issuer_rotate_without_a_restart(harbor, box):
     def read(credential):
         client = harbor.service(credential).get_blob_client(box.container_name, "kept")
