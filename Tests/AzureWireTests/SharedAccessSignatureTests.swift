@@ -70,7 +70,7 @@ import Testing
             + "&sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"
         let text = try Self.parse(query).stringToSign(
             Self.blob, header: { ["x-ms-b": "1", "a": "2"][$0] }, parameter: { ["q": "3"][$0] })
-        #expect(text.contains("\nb\n\n\nx-ms-b:1\na:2\n\n\nq:3\np:\n\n\n\n\n"))
+        #expect(text.contains("\nb\n\n\nX-Ms-B:1\na:2\n\n\nq:3\np:\n\n\n\n\n"))
     }
 
     @Test func before2015() throws {

@@ -75,9 +75,11 @@ package struct AdminClient: Sendable {
             }
         let head = head(method, path, body: body)
         return try await channel.executeThenClose { inbound, outbound in
-            try await outbound.write(.head(head))
-            if let body { try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body)))) }
-            try await outbound.write(.end(nil))
+            // All at once: the node may answer a request without a body, and close, as soon as it has the head.
+            var parts: [HTTPClientRequestPart] = [.head(head)]
+            if let body { parts.append(.body(.byteBuffer(ByteBuffer(bytes: body)))) }
+            parts.append(.end(nil))
+            try await outbound.write(contentsOf: parts)
             var answer = Answer(status: 0, body: "")
             for try await part in inbound {
                 switch part {

@@ -58,8 +58,8 @@ extension SharedAccessSignature {
             lines += [addresses ?? "", protocols ?? "", versionText]
             lines += resourceLines(resource)
             if version >= .signedRequestParts {
-                lines.append(fields.signedHeaders.map { "\($0):\(header($0) ?? "")\n" }.joined())
-                lines.append(fields.signedParameters.map { "\n\($0):\(parameter($0) ?? "")" }.joined())
+                lines.append(fields.signedHeaders.map { "\($0):\(header($0.asciiLowercased) ?? "")\n" }.joined())
+                lines.append(fields.signedParameters.map { "\n\($0):\(parameter($0.asciiLowercased) ?? "")" }.joined())
             }
             return (lines + responseLines).joined(separator: "\n")
         }

@@ -31,7 +31,8 @@ package struct SharedAccessSignature: Sendable {
         package var correlationID: String?
         package var delegatedTenantID: String?
         package var delegatedObjectID: String?
-        /// `srh` and `srq`: names of headers and parameters that the signature covers as well, in this order.
+        /// `srh` and `srq`: names of headers and parameters that the signature covers as well, in this order and this
+        /// spelling.
         package var signedHeaders: [String]
         package var signedParameters: [String]
     }
@@ -119,13 +120,13 @@ package struct SharedAccessSignature: Sendable {
             } else {
                 // What they bring into the signed text stands on lines of its own, so it may not hold lines itself.
                 func names(_ name: String) throws(Malformed) -> [String] {
-                    let names = optional(name)?.split(separator: ",").map { String($0).asciiLowercased } ?? []
+                    let names = optional(name)?.split(separator: ",").map(String.init) ?? []
                     guard names.allSatisfy({ $0.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") } })
                     else { throw Malformed(detail: "\(name) is not a list of names") }
                     return names
                 }
                 let signedParameters = try names("srq")
-                for parameter in query.parameters where signedParameters.contains(parameter.name) {
+                for parameter in query.parameters where signedParameters.contains(where: { $0.asciiLowercased == parameter.name }) {
                     guard parameter.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
                         throw Malformed(detail: "\(parameter.name) has a control character")
                     }
