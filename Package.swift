@@ -87,7 +87,7 @@ let package = Package(
             ["WebDocuments", "StorageModel", .httpClient, .nioCore, .nioPosix, .nioHTTP1, .nioSSL]),
 
         // Core: every rule, once.
-        module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
+        module("Access", in: "Core", ["StorageModel", "Metadata", "Observability", .crypto]),
         module(
             "Tokens", in: "Core",
             ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),

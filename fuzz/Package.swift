@@ -48,7 +48,7 @@ let package = Package(
         module("Metadata", in: "Seams", ["StorageModel"]),
         module("Extents", in: "Seams", ["StorageModel", .nioCore]),
         module("WebDocuments", in: "Seams", ["StorageModel"]),
-        module("Access", in: "Core", ["StorageModel", "Metadata", .crypto]),
+        module("Access", in: "Core", ["StorageModel", "Metadata", "Observability", .crypto]),
         module(
             "Tokens", in: "Core",
             ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),

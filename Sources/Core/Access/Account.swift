@@ -1,11 +1,14 @@
 import Crypto
+package import Observability
 package import StorageModel
 
 /// An account as the node knows it: its name, its keys, its switches, and who has which role in it.
 package struct Account: Sendable {
     package var name: AccountName
     /// Key 1 and key 2, as far as the account has them. Any of them signs.
-    package var keys: [SigningKey]
+    package var keys: [SigningKey] { didSet { macs = keys.map(\.mac) } }
+    /// The codes of `keys`, in the same order: what each signed request needs.
+    package private(set) var macs: [AccountKey]
     package var switches: AccountSwitches
     package var limits: AccountLimits
     package var roles: RoleTable
@@ -21,6 +24,7 @@ package struct Account: Sendable {
     ) {
         self.name = name
         self.keys = keys
+        macs = keys.map(\.mac)
         self.switches = switches
         self.limits = limits
         self.roles = roles
@@ -43,6 +47,8 @@ package struct SigningKey: Sendable {
     package let mac: AccountKey
     /// `key1(HASH)`: how the audit trail names it.
     package let auditName: String
+    /// What the audit trail says of every request signed with it.
+    package let facts: RequesterFacts
     /// `nil` for keys from the configuration.
     package let createdAt: Timestamp?
 
@@ -51,6 +57,7 @@ package struct SigningKey: Sendable {
         self.createdAt = createdAt
         mac = AccountKey(bytes: bytes)
         auditName = "key\(number)(\(SHA256.hash(data: bytes).hexText))"
+        facts = RequesterFacts(authenticationType: "AccountKey", authenticationHash: auditName)
     }
 }
 

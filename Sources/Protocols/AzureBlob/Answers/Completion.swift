@@ -22,7 +22,7 @@ extension AzureBlobService {
         audit.clientRequestID = clientRequestID
         audit.etag = response.headers.first(name: "ETag")
         audit.cause = trace.cause
-        audit.requester = trace.credential.map { RequesterFacts($0, trace) }
+        audit.requester = trace.credential.map { $0.facts ?? RequesterFacts($0, trace) }
         audit.statusText =
             trace.errorCode
             ?? (trace.operation == .preflight ? "Success" : trace.credential?.successText ?? "Success")

@@ -3,14 +3,17 @@ import AzureWire
 import HTTPExchange
 import NIOHTTP1
 import Namespace
+import Observability
 import StorageModel
 import Tokens
 
 /// Who asks, and what the answer and the audit line need to know of the credential.
 struct Credential: Sendable {
     var principal: Principal
-    /// `key1(HASH)`, `key1(HASH),SasSignature(HASH)`: names the credential without giving it away.
+    /// `SasSignature(HASH)`, the hash of a token: names the credential without giving it away.
     var auditHash: String?
+    /// What the audit trail says, where it is the same for every request.
+    var facts: RequesterFacts?
     /// `rscc`, `rscd`, `rsce`, `rscl`, `rsct` of a shared access signature: headers of the answer to a read.
     var responseHeaders: [String?] = []
 
@@ -29,7 +32,8 @@ struct Credential: Sendable {
         }
     }
 
-    static let anonymous = Credential(principal: .anonymous)
+    static let anonymous = Credential(
+        principal: .anonymous, facts: RequesterFacts(authenticationType: "Anonymous"))
 }
 
 /// A request as authentication sees it.

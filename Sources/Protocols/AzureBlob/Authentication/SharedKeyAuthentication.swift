@@ -23,11 +23,11 @@ extension Authenticator {
         for version in versions {
             signed.version = version
             let keys = asked.account.keys
-            switch SharedKey.verify(signed, scheme: scheme, signature: signature, keys: keys.map(\.mac)) {
+            switch SharedKey.verify(signed, scheme: scheme, signature: signature, keys: asked.account.macs) {
             case .valid(let index):
                 return Credential(
                     principal: .accountKey(asked.account.name, number: keys[index].number),
-                    auditHash: keys[index].auditName)
+                    facts: keys[index].facts)
             case .duplicateHeader(let name): throw .invalidHeaderValue(name, "given more than once")
             case .invalid(let text): stringToSign = text
             }
