@@ -209,6 +209,23 @@ struct SigningKeyTests {
         try await fixture.verify(.versionOne())
     }
 
+    /// An order to look, for a key that has to go today, is not met by a look that began before it.
+    @Test func aLookToOrderDuringALook() async throws {
+        let fixture = try TokenFixture(keys: [.one])
+        let text = try TestToken.versionOne().text()
+        fixture.documents.hold()
+        try await withThrowingTaskGroup(of: TokenRefusal?.self) { group in
+            group.addTask { await fixture.refusal(text) }
+            await fixture.documents.untilFetched(count: 1)
+            fixture.verifier.lookAtKeysAgain()
+            fixture.documents.release()
+            for try await refusal in group { #expect(refusal == nil) }
+        }
+        #expect(fixture.keyFetches == 2)
+        try await fixture.verify(.versionOne())
+        #expect(fixture.keyFetches == 2)
+    }
+
     /// While somebody looks for new keys, those with known ones go on; and what was verified with a key that the look
     /// takes away is not remembered.
     @Test func knownKeysDoNotWait() async throws {
