@@ -173,6 +173,23 @@ import Testing
         }
     }
 
+    /// Whoever has no role in an account submits no batches to it, though every part asks for itself.
+    @Test func batches() async throws {
+        let fixture = try await Self.fixture()
+        try await fixture.assign(.reader, scope: .container(try ContainerName(validating: "other")))
+        for path in ["/?comp=batch", "/box?restype=container&comp=batch"] {
+            // The reader gets as far as the missing boundary.
+            let rows = [
+                (TestToken.user, 400, "MissingRequiredHeader"),
+                (TestToken.stranger, 403, "AuthorizationPermissionMismatch"),
+            ]
+            for (objectID, status, code) in rows {
+                let reply = try await fixture.send(.POST, path, token: TestToken(objectID: objectID), body: [1])
+                #expect(reply.status == status && reply.error == code, "\(path): \(reply.text)")
+            }
+        }
+    }
+
     @Test func keyExpiry() async throws {
         let fixture = try await Self.fixture()
         try await fixture.assign(.reader)
