@@ -44,7 +44,7 @@ let package = Package(
         .target(name: "CChecksums", path: "Sources/Support/CChecksums"),
         module("Checksums", in: "Support", ["CChecksums"]),
         module("Observability", in: "Support", ["StorageModel", .logging]),
-        module("HTTPExchange", in: "Support", ["StorageModel", .nioCore, .nioHTTP1]),
+        module("HTTPExchange", in: "Support", ["StorageModel", "Observability", .nioCore, .nioHTTP1]),
         module("Metadata", in: "Seams", ["StorageModel"]),
         module("Extents", in: "Seams", ["StorageModel", .nioCore]),
         module("WebDocuments", in: "Seams", ["StorageModel"]),
@@ -52,14 +52,15 @@ let package = Package(
         module(
             "Tokens", in: "Core",
             ["StorageModel", "Observability", "WebDocuments", "Access", .crypto, .cryptoExtras, .logging]),
+        module("Admission", in: "Core", ["StorageModel", "HTTPExchange", "Observability"]),
         module(
             "Namespace", in: "Core",
             ["StorageModel", "Metadata", "Extents", "Checksums", "Observability", .nioCore, .crypto, .logging]),
         module(
             "AzureBlob", in: "Protocols",
             [
-                "StorageModel", "AzureWire", "HTTPExchange", "Access", "Namespace", "Checksums", "Observability",
-                .nioCore, .nioHTTP1, .crypto, .logging,
+                "StorageModel", "AzureWire", "HTTPExchange", "Access", "Tokens", "Admission", "Namespace", "Checksums",
+                "Observability", .nioCore, .nioHTTP1, .crypto, .logging,
             ]),
         module(
             "FrontDoor", in: "Edge",

@@ -127,6 +127,44 @@ import Testing
         }
     }
 
+    /// A batch wants nothing, because its parts ask for themselves; but it is not for those without any role here.
+    @Test func whatWantsNothing() throws {
+        let (box, other) = (try ContainerName(validating: "box"), try ContainerName(validating: "other"))
+        let user = Identity(tenantID: Self.tid, objectID: Self.oid, applicationID: "app", groups: ["g1", "g2"])
+        let rows: [(RoleAssignment.Assignee, tenant: String?, RoleAssignment.Scope, Bool)] = [
+            (.object(Self.oid), nil, .account, true), (.object(Self.oid), nil, .container(other), true),
+            (.object(Self.oid), nil, .prefix(other, "a/"), true), (.object(Self.oid), Self.tid, .account, true),
+            (.object(Self.oid), "else", .account, false), (.object("stranger"), nil, .account, false),
+            (.application("app"), nil, .account, true), (.application("other"), nil, .account, false),
+            (.group("g2"), nil, .account, true), (.group("g3"), nil, .account, false),
+        ]
+        let batch = AccessRequest(
+            resource: .container(box), permissions: [],
+            delegated: DelegatedNeed(
+                oneOf: .any, resourceTypes: [.service, .container, .object], serviceSignatures: .container))
+        for (assignee, tenant, scope, allowed) in rows {
+            let account = try Self.account([
+                RoleAssignment(id: "1", role: .reader, assignee: assignee, tenant: tenant, scope: scope),
+                RoleAssignment(id: "2", role: .reader, assignee: .object("somebody"), scope: .account),
+            ])
+            let delegation = Delegation(
+                account: account.name, signer: .identity(user), permissions: .read, reach: .container(box))
+            for principal in [Principal.identity(user), .delegated(delegation)] {
+                let grant = Result { () throws(Access.Refusal) in
+                    try Access.decide(principal, batch, account: account)
+                }
+                if allowed {
+                    #expect(try grant.get().assignments.map(\.id) == ["1"], "\(assignee) \(scope)")
+                } else {
+                    #expect(throws: Access.Refusal.permissionMissing, "\(assignee) \(scope)") { try grant.get() }
+                }
+            }
+        }
+        #expect(throws: Access.Refusal.permissionMissing) {
+            try Access.decide(.identity(user), batch, account: try Self.account([]))
+        }
+    }
+
     @Test func signatures() throws {
         let name = try Self.name("own")
         let (box, other) = (try ContainerName(validating: "box"), try ContainerName(validating: "other"))

@@ -51,17 +51,35 @@ final class Fixture: Sendable {
                 guard let key = NodeKey(bytes: Fixture.key) else { throw StorageFailure(.internal) }
                 return key
             }, removal: { _, _ throws(StorageFailure) in true })
-        let tokens = try TokenVerifier(
-            TokenPolicy(tenants: [TestToken.tenant], domainSuffixes: ["blob.test"]),
-            keys: .document(TestToken.keys()), world: core.world.world,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let verifier = try Self.verifier(tenants: [TestToken.tenant], world: core.world.world)
+        service = Self.service(tokens: verifier, core: core, accounts: accounts, access: access)
+    }
+
+    private static func verifier(tenants: [String], world: World) throws -> TokenVerifier {
+        try TokenVerifier(
+            TokenPolicy(tenants: tenants, domainSuffixes: ["blob.test"]), keys: .document(TestToken.keys()),
+            world: world, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    private static func service(
+        tokens: TokenVerifier?, core: NamespaceFixture, accounts: AccountDirectory, access: AccessStore
+    ) -> AzureBlobService {
         var configuration = AzureBlobService.Configuration(
             domainSuffixes: ["blob.test"], world: core.world.world)
         configuration.ownHosts = ["node.test"]
-        service = AzureBlobService(
+        return AzureBlobService(
             namespace: core.namespace, accounts: accounts, tokens: tokens, access: access,
             admission: AdmissionControl(capacity: 16, world: core.world.world), configuration: configuration,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    func verifier(tenants: [String]) throws -> TokenVerifier {
+        try Self.verifier(tenants: tenants, world: core.world.world)
+    }
+
+    /// The same stores behind a node that trusts somebody else.
+    func service(tokens: TokenVerifier?) -> AzureBlobService {
+        Self.service(tokens: tokens, core: core, accounts: accounts, access: access)
     }
 
     /// A fixture in which the container `box` exists.

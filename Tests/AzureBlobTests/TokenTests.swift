@@ -116,7 +116,8 @@ import Testing
             (plain.with("skt", "x"), "skt is not a valid time"), (plain.with("ske", "x"), "ske is not a valid time"),
             (plain.with("ske", SignatureMaker.time(fixture, 86_400 * 6)), "Signature did not match"),
             (plain.with("skoid", TestToken.stranger), "Signature did not match"),
-            (plain.with("sktid", TestToken.stranger), "Signature did not match"),
+            (plain.with("sktid", TestToken.stranger), "sktid: the tenant is not trusted"),
+            (plain.with("sktid", TestToken.tenant.uppercased()), nil),
             (plain.with("skv", "2020-12-06"), "Signature did not match"), (plain.with("si", "x"), "si:"),
             (plain.with("sduoid", TestToken.user), "sduoid: the request needs a token"),
             (plain.with("sv", "2015-04-05"), "sv: user delegation signatures begin with"),
@@ -147,6 +148,46 @@ import Testing
         #expect(
             await fixture.send(.GET, "/box/a", signature: try plain.query(key: key.value)).error
                 == "AuthenticationFailed")
+    }
+
+    /// A node that stops trusting a tenant, or all of them, stops honouring the signatures of its principals, whatever
+    /// roles are left.
+    @Test func trustAtTheTimeOfUse() async throws {
+        let fixture = try await Self.fixture()
+        try await fixture.assign(.reader)
+        let query = try await DelegationKey.fetch(fixture).query(fixture, "r")
+        let request = fixture.request(.GET, "/box/a?" + query, signing: .none)
+        let rows: [(tenants: [String]?, detail: String?)] = [
+            ([TestToken.stranger, TestToken.tenant], nil),
+            ([TestToken.stranger], "sktid: the tenant is not trusted by this endpoint"),
+            (nil, "sktid: this endpoint trusts no tenant"),
+        ]
+        for row in rows {
+            let verifier = try row.tenants.map { try fixture.verifier(tenants: $0) }
+            let reply = await Reply(fixture.service(tokens: verifier).respond(to: request))
+            guard let detail = row.detail else {
+                #expect(reply.status == 200, "\(reply.text)")
+                continue
+            }
+            #expect(reply.status == 403 && reply.error == "AuthenticationFailed" && reply.text.contains(detail))
+        }
+    }
+
+    /// Whoever has no role in an account submits no batches to it, though every part asks for itself.
+    @Test func batches() async throws {
+        let fixture = try await Self.fixture()
+        try await fixture.assign(.reader, scope: .container(try ContainerName(validating: "other")))
+        for path in ["/?comp=batch", "/box?restype=container&comp=batch"] {
+            // The reader gets as far as the missing boundary.
+            let rows = [
+                (TestToken.user, 400, "MissingRequiredHeader"),
+                (TestToken.stranger, 403, "AuthorizationPermissionMismatch"),
+            ]
+            for (objectID, status, code) in rows {
+                let reply = try await fixture.send(.POST, path, token: TestToken(objectID: objectID), body: [1])
+                #expect(reply.status == status && reply.error == code, "\(path): \(reply.text)")
+            }
+        }
     }
 
     @Test func keyExpiry() async throws {

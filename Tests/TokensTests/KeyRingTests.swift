@@ -75,6 +75,23 @@ struct KeyRingTests {
         #expect(ask(&ring, "key-1", at: 7) == .wait)
     }
 
+    @Test func aLookThatIsOrderedDuringAFetch() throws {
+        var ring = KeyRing(limits: SigningKeyLimits())
+        #expect(ask(&ring, "key-1", at: 0) == .fetch)
+        ring.makeDue()
+        #expect(ask(&ring, "key-1", at: 0) == .wait)
+        #expect(take(&ring, [try Self.key(.one)], at: 1) == [])
+        // The order holds once, whatever comes of it.
+        #expect(ask(&ring, "key-1", at: 1) == .fetch)
+        ring.makeDue()
+        #expect(ask(&ring, "key-1", at: 1) == .found(freshFor: 0))
+        ring.fail(at: 2 * Self.second)
+        #expect(ask(&ring, "key-2", at: 2) == .fetch)
+        ring.fail(at: 2 * Self.second)
+        #expect(ask(&ring, "key-2", at: 2) == .unavailable)
+        #expect(ask(&ring, "key-1", at: 2) == .found(freshFor: 30))
+    }
+
     @Test func whatIsGoneIsSaid() throws {
         var ring = KeyRing(limits: SigningKeyLimits())
         let one = try Self.key(.one)

@@ -182,6 +182,50 @@ struct SigningKeyTests {
         #expect(fixture.documents.fetched.count == 2)
     }
 
+    /// Requests that wait hold places of the node before anybody knows who they are: there is room for so many.
+    @Test func fewWait() async throws {
+        let fixture = try TokenFixture(keys: [.one])
+        let room = SigningKeyLimits().maximumWaiting
+        #expect(room == 64)
+        let text = try TestToken.versionOne().text()
+        fixture.documents.hold()
+        let ended = Locked(0)
+        try await withThrowingTaskGroup(of: TokenRefusal?.self) { group in
+            // One fetches, and there are five too many.
+            for _ in 0..<(1 + room + 5) {
+                group.addTask {
+                    let refusal = await fixture.refusal(text)
+                    ended.withLock { $0 += 1 }
+                    return refusal
+                }
+            }
+            for _ in 0..<200_000 where ended.withLock({ $0 }) < 5 { await Task.yield() }
+            #expect(ended.withLock { $0 } == 5)
+            fixture.documents.release()
+            var refusals: [TokenRefusal] = []
+            for try await refusal in group { if let refusal { refusals.append(refusal) } }
+            #expect(refusals == Array(repeating: .keysUnavailable, count: 5))
+        }
+        try await fixture.verify(.versionOne())
+    }
+
+    /// An order to look, for a key that has to go today, is not met by a look that began before it.
+    @Test func aLookToOrderDuringALook() async throws {
+        let fixture = try TokenFixture(keys: [.one])
+        let text = try TestToken.versionOne().text()
+        fixture.documents.hold()
+        try await withThrowingTaskGroup(of: TokenRefusal?.self) { group in
+            group.addTask { await fixture.refusal(text) }
+            await fixture.documents.untilFetched(count: 1)
+            fixture.verifier.lookAtKeysAgain()
+            fixture.documents.release()
+            for try await refusal in group { #expect(refusal == nil) }
+        }
+        #expect(fixture.keyFetches == 2)
+        try await fixture.verify(.versionOne())
+        #expect(fixture.keyFetches == 2)
+    }
+
     /// While somebody looks for new keys, those with known ones go on; and what was verified with a key that the look
     /// takes away is not remembered.
     @Test func knownKeysDoNotWait() async throws {

@@ -55,7 +55,7 @@ struct TLSTests {
         var options = WebDocumentsHTTP.Options()
         options.certificateAuthorities = file.path
         options.connectSeconds = 1
-        options.answerSeconds = 1
+        options.fetchSeconds = 120
         let outcome: Result<[UInt8], any Error>
         do {
             outcome = .success(

@@ -1,3 +1,5 @@
+import Dispatch
+import NIOCore
 import StorageModel
 import StorageTestKit
 import Testing
@@ -7,12 +9,14 @@ import WebDocuments
 
 @Suite("Documents over HTTP")
 struct WebDocumentsHTTPTests {
-    private static func documents(allowsPlainLoopback: Bool = true, answerSeconds: Int64 = 8) throws -> WebDocumentsHTTP
-    {
+    private static func documents(
+        allowsPlainLoopback: Bool = true, silenceSeconds: Int64 = 5
+    ) throws -> WebDocumentsHTTP {
         var options = WebDocumentsHTTP.Options()
         options.allowsPlainLoopback = allowsPlainLoopback
-        options.answerSeconds = answerSeconds
-        options.connectSeconds = min(answerSeconds, options.connectSeconds)
+        options.silenceSeconds = silenceSeconds
+        // Suites that run beside this one may keep it waiting for long.
+        options.fetchSeconds = 120
         return try WebDocumentsHTTP(options)
     }
 
@@ -77,16 +81,56 @@ struct WebDocumentsHTTPTests {
 
     @Test func anAnswerThatNeverComes() async throws {
         try await withServer { server in
-            let documents = try Self.documents(answerSeconds: 1)
+            let documents = try Self.documents(silenceSeconds: 1)
             #expect(await cause(documents, "http://127.0.0.1:\(server.port)/never") != "no failure")
             #expect(server.asked == ["/never"])
         }
     }
 
+    /// Addresses that accept and say nothing take their time from the one fetch, not each a time of its own.
+    @Test func addressesShareTheTime() async throws {
+        #expect(WebDocumentsHTTP.Options().fetchSeconds == 10)
+        try await withServer { server in
+            let target = try WebAddress("http://127.0.0.1:\(server.port)/never")
+            let address = try #require(IPAddress("127.0.0.1"))
+            let same = Array(repeating: address, count: 3)
+            await #expect(throws: StorageFailure.self) {
+                try await Self.documents().fetch(target, at: same, limit: 100, by: .now() + .seconds(1))
+            }
+            let asked = server.asked.count
+            #expect(asked <= 1)
+            // One that is silent leaves time for the next.
+            await #expect(throws: StorageFailure.self) {
+                try await Self.documents(silenceSeconds: 1).fetch(
+                    target, at: [address, address], limit: 100, by: .now() + .seconds(120))
+            }
+            #expect(server.asked.count == asked + 2)
+            await #expect(throws: StorageFailure.self) {
+                try await Self.documents().fetch(target, at: same, limit: 100, by: .now())
+            }
+            #expect(server.asked.count == asked + 2)
+        }
+    }
+
+    @Test func aResolverThatTakesTooLong() async throws {
+        let end = DispatchSemaphore(value: 0)
+        defer { end.signal() }
+        await #expect(throws: StorageFailure.self) {
+            try await WebDocumentsHTTP.resolve("issuer.example.net", by: .now() + .milliseconds(50)) { _ in
+                // Without an end in time the test would not end either.
+                _ = end.wait(timeout: .now() + .seconds(20))
+                return [try #require(IPAddress("192.0.2.1"))]
+            }
+        }
+        #expect(
+            try await WebDocumentsHTTP.resolve("127.0.0.1", by: .now() + .seconds(120))
+                == [#require(IPAddress("127.0.0.1"))])
+    }
+
     @Test func plainTextNeedsLeave() async throws {
         try await withServer { server in
             server.publish([7], at: "/one")
-            let documents = try Self.documents(allowsPlainLoopback: false, answerSeconds: 1)
+            let documents = try Self.documents(allowsPlainLoopback: false, silenceSeconds: 1)
             #expect(await cause(documents, "http://127.0.0.1:\(server.port)/one").contains("not https"))
             // TLS where nobody speaks it.
             #expect(await cause(documents, "https://127.0.0.1:\(server.port)/one") != "no failure")

@@ -17,9 +17,12 @@ package final class WebDocumentsHTTP: WebDocuments {
         package var certificateAuthorities: String?
         /// `http://` to this machine itself, for development.
         package var allowsPlainLoopback = false
-        /// For connecting, and then for the whole answer.
+        /// For connecting to one address.
         package var connectSeconds: Int64 = 3
-        package var answerSeconds: Int64 = 8
+        /// Without a byte from an address for so long, the next one is tried.
+        package var silenceSeconds: Int64 = 5
+        /// For the whole fetch, from the name to the last byte, however many addresses there are: requests wait for it.
+        package var fetchSeconds: Int64 = 10
 
         package init() {}
     }
@@ -49,22 +52,32 @@ package final class WebDocumentsHTTP: WebDocuments {
     }
 
     package func fetch(_ url: String, limit: Int) async throws(StorageFailure) -> [UInt8] {
+        let deadline = NIODeadline.now() + .seconds(options.fetchSeconds)
         let target = try WebAddress(url)
-        let addresses = try await Self.resolve(target.host)
+        let addresses = try await Self.resolve(target.host, by: deadline)
         try target.check(addresses, allowsPlainLoopback: options.allowsPlainLoopback)
-        var last = StorageFailure(.unavailable, cause: "\(url): no address")
-        for address in HostAddresses.alternating(addresses).prefix(Self.maximumAddresses) {
-            do { return try await fetch(target, at: address, limit: limit) } catch {
-                last = StorageFailure(.unavailable, cause: "\(url) at \(address.text): \(error)")
+        return try await fetch(target, at: HostAddresses.alternating(addresses), limit: limit, by: deadline)
+    }
+
+    /// One address after the other, for as long as there is time.
+    func fetch(
+        _ target: WebAddress, at addresses: [IPAddress], limit: Int, by deadline: NIODeadline
+    ) async throws(StorageFailure) -> [UInt8] {
+        var last = StorageFailure(.unavailable, cause: "\(target.url): no address in time")
+        for address in addresses.prefix(Self.maximumAddresses) where NIODeadline.now() < deadline {
+            do { return try await fetch(target, at: address, limit: limit, by: deadline) } catch {
+                last = StorageFailure(.unavailable, cause: "\(target.url) at \(address.text): \(error)")
             }
         }
         throw last
     }
 
-    private func fetch(_ target: WebAddress, at address: IPAddress, limit: Int) async throws -> [UInt8] {
+    private func fetch(
+        _ target: WebAddress, at address: IPAddress, limit: Int, by deadline: NIODeadline
+    ) async throws -> [UInt8] {
         var configuration = HTTPClient.Configuration(
             tlsConfiguration: tls, redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(options.connectSeconds), read: .seconds(options.answerSeconds)),
+            timeout: .init(connect: .seconds(options.connectSeconds), read: .seconds(options.silenceSeconds)),
             proxy: nil, decompression: .disabled)
         configuration.httpVersion = .http1Only
         // The next address is a better second try than the same one.
@@ -77,7 +90,7 @@ package final class WebDocumentsHTTP: WebDocuments {
             // The futures of this interface know nothing of the task's cancellation, as the seam asks.
             let task = client.execute(
                 request: request, delegate: ResponseAccumulator(request: request, maxBodySize: limit),
-                deadline: .now() + .seconds(options.connectSeconds + options.answerSeconds))
+                deadline: deadline)
             outcome = .success(try await task.futureResult.get())
         } catch { outcome = .failure(error) }
         try await client.shutdown().get()
@@ -86,14 +99,21 @@ package final class WebDocumentsHTTP: WebDocuments {
         return response.body.map { Array($0.readableBytesView) } ?? []
     }
 
-    /// Blocks a thread that may block.
-    private static func resolve(_ host: String) async throws(StorageFailure) -> [IPAddress] {
-        do {
-            let loop = MultiThreadedEventLoopGroup.singleton.any()
-            return try await NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
-                try HostAddresses.resolve(host)
-            }.get()
-        } catch { throw StorageFailure(.unavailable, cause: "\(host): \(error)") }
+    /// Blocks a thread that may block; when the resolver takes too long, it is left behind.
+    static func resolve(
+        _ host: String, by deadline: NIODeadline,
+        with lookUp: @escaping @Sendable (String) throws -> [IPAddress] = HostAddresses.resolve
+    ) async throws(StorageFailure) -> [IPAddress] {
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        let promise = loop.makePromise(of: [IPAddress].self)
+        let alarm = loop.scheduleTask(deadline: deadline) { promise.fail(WebProblem("no address in time")) }
+        NIOThreadPool.singleton.runIfActive(eventLoop: loop) { try lookUp(host) }.whenComplete { outcome in
+            alarm.cancel()
+            promise.completeWith(outcome)
+        }
+        do { return try await promise.futureResult.get() } catch {
+            throw StorageFailure(.unavailable, cause: "\(host): \(error)")
+        }
     }
 }
 

@@ -126,17 +126,21 @@ package struct RoleTable: Sendable {
 
     package var assignments: [RoleAssignment] { byAssignee.values.joined().sorted { $0.id < $1.id } }
 
-    /// The assignments that together allow `wanted` on the resource; `nil` when something of it is not allowed.
+    /// The assignments that together allow `wanted` on the resource; `nil` when something of it is not allowed. What wants
+    /// nothing, because its parts ask for themselves, needs one assignment, wherever in the account.
     func assignments(allowing wanted: Permissions, on resource: Resource, to identity: Identity) -> [RoleAssignment]? {
         guard !byAssignee.isEmpty else { return nil }
         var missing = wanted
         var used: [RoleAssignment] = []
         func use(_ assignee: RoleAssignment.Assignee) {
-            guard !missing.isEmpty, let candidates = byAssignee[assignee] else { return }
-            for assignment in candidates where !missing.isDisjoint(with: assignment.role.permissions) {
-                guard assignment.tenant == nil || assignment.tenant == identity.tenantID,
-                    assignment.scope.covers(resource)
-                else { continue }
+            guard !missing.isEmpty || used.isEmpty, let candidates = byAssignee[assignee] else { return }
+            for assignment in candidates {
+                guard assignment.tenant == nil || assignment.tenant == identity.tenantID else { continue }
+                let helps =
+                    wanted.isEmpty
+                    ? used.isEmpty
+                    : !missing.isDisjoint(with: assignment.role.permissions) && assignment.scope.covers(resource)
+                guard helps else { continue }
                 missing.subtract(assignment.role.permissions)
                 used.append(assignment)
             }
@@ -144,6 +148,6 @@ package struct RoleTable: Sendable {
         use(.object(identity.objectID))
         if let application = identity.applicationID { use(.application(application)) }
         for group in identity.groups { use(.group(group)) }
-        return missing.isEmpty ? used : nil
+        return missing.isEmpty && !used.isEmpty ? used : nil
     }
 }

@@ -21,6 +21,7 @@ package struct TokenPolicy: Sendable {
 
     /// Where clients without a token are sent, tenant first in the path: `authorization_uri` of the challenge.
     let authorizationURL: String
+    private let tenants: Set<String>
     private let issuers: [String: TrustedIssuer]
     private let audiences: Set<String>
     private let suffixes: [String]
@@ -34,11 +35,14 @@ package struct TokenPolicy: Sendable {
         tenants: [String], authority: String = publicAuthority, audiences: [String] = [], domainSuffixes: [String] = []
     ) {
         authorizationURL = "\(authority)/\(tenants.first ?? "common")/oauth2/authorize"
+        self.tenants = Set(tenants)
         let trusted = tenants.flatMap { TrustedIssuer.both(of: $0, authority: authority) }
         issuers = Dictionary(trusted.map { ($0.value, $0) }, uniquingKeysWith: { first, _ in first })
         self.audiences = Set((Self.storageAudiences + audiences).map(Self.normal))
         suffixes = (Self.azureSuffixes + domainSuffixes).map { ".\($0.lowercased())" }
     }
+
+    func trusts(tenant: String) -> Bool { tenants.contains(tenant) }
 
     func issuer(_ text: String) -> TrustedIssuer? { issuers[text] }
 

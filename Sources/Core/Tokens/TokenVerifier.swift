@@ -31,6 +31,10 @@ package final class TokenVerifier: Sendable {
     /// Where a client without a token gets one: `AUTHORITY/TENANT/oauth2/authorize`, as Azure's challenge says it.
     package var authorizationURL: String { policy.authorizationURL }
 
+    /// Whether tokens of this tenant can count: what its principals signed before counts no longer than their tokens.
+    /// - Parameter tenant: a GUID in lower case.
+    package func trusts(tenant: String) -> Bool { policy.trusts(tenant: tenant) }
+
     /// Takes signing keys from a document in place of those that it was given before; tokens of keys that are gone stop
     /// counting at once. For keys that come from a file.
     /// - Throws: `.invalidInput` when there is no usable key in it; then nothing changes.

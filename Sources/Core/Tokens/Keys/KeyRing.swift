@@ -22,6 +22,8 @@ struct KeyRing: Sendable {
     /// No unknown key causes a fetch before.
     private var closedUntil = Int64.min
     private var hasFailed = false
+    /// A look was ordered during a fetch, which may have seen the keys as they were before the order.
+    private var isLookOrdered = false
 
     /// - Parameter limits: `nil` for keys that are given and never fetched.
     init(limits: SigningKeyLimits?) { self.limits = limits }
@@ -51,29 +53,36 @@ struct KeyRing: Sendable {
         }
         let dropped = keys.values.filter { next[$0.id] !== $0 }
         keys = next
-        isFetching = false
         hasFailed = false
         if let limits {
             dueAt = now + limits.refreshSeconds * Self.second
             closedUntil = now + limits.pauseSeconds * Self.second
         }
+        endFetch()
         return dropped
     }
 
     /// The old keys go on for as long as it takes.
     mutating func fail(at now: Int64) {
-        isFetching = false
         hasFailed = true
-        guard let limits else { return }
-        let pause = keys.isEmpty ? limits.firstPauseSeconds : limits.pauseSeconds
-        dueAt = now + pause * Self.second
-        closedUntil = dueAt
+        if let limits {
+            let pause = keys.isEmpty ? limits.firstPauseSeconds : limits.pauseSeconds
+            dueAt = now + pause * Self.second
+            closedUntil = dueAt
+        }
+        endFetch()
     }
 
-    /// The next use looks, however long ago the last look was.
+    /// The next use looks, however long ago the last look was; during a fetch, the next use after it.
     mutating func makeDue() {
         dueAt = .min
         closedUntil = .min
+        isLookOrdered = isFetching
+    }
+
+    private mutating func endFetch() {
+        isFetching = false
+        if isLookOrdered { makeDue() }
     }
 
     private static let second: Int64 = 1_000_000_000

@@ -19,6 +19,9 @@ package struct SigningKeyLimits: Sendable, Hashable {
     package var pauseSeconds: Int64 = 30
     /// The same as long as there is no key at all.
     package var firstPauseSeconds: Int64 = 5
+    /// Requests that wait for one issuer's keys at most. Nobody knows yet who they are, and each holds a place among the
+    /// requests of the node: forged tokens must not hold them all.
+    package var maximumWaiting = 64
 
     package init() {}
 }
@@ -33,8 +36,8 @@ final class SigningKeys: Sendable {
 
     private struct State {
         var rings: [String: KeyRing] = [:]
-        /// Requests that wait for the fetch under way; no more than there are requests.
-        var waiting: [String: [CheckedContinuation<Void, Never>]] = [:]
+        /// Requests that wait for the fetch under way; `false` is what they hear when it is over.
+        var waiting: [String: [CheckedContinuation<Bool, Never>]] = [:]
     }
 
     private let web: (any WebDocuments)?
@@ -97,21 +100,24 @@ final class SigningKeys: Sendable {
                 return Found(key: key, freshUntil: freshUntil)
             case .unknown: throw .keyUnknown
             case .unavailable: throw .keysUnavailable
-            case .wait: await endOfFetch(name)
+            case .wait: try await endOfFetch(name)
             case .fetch: await fetch(issuer, name)
             }
         }
     }
 
-    private func endOfFetch(_ name: String) async {
-        await withCheckedContinuation { continuation in
-            let isOver = state.withLock { state in
-                guard state.rings[name]?.isFetching == true else { return true }
+    /// - Throws: `.keysUnavailable` when too many wait already.
+    private func endOfFetch(_ name: String) async throws(TokenRefusal) {
+        let isTurnedAway = await withCheckedContinuation { continuation in
+            let answer: Bool? = state.withLock { state in
+                guard state.rings[name]?.isFetching == true else { return false }
+                guard state.waiting[name, default: []].count < limits.maximumWaiting else { return true }
                 state.waiting[name, default: []].append(continuation)
-                return false
+                return nil
             }
-            if isOver { continuation.resume() }
+            if let answer { continuation.resume(returning: answer) }
         }
+        if isTurnedAway { throw .keysUnavailable }
     }
 
     /// In the task of the request that needs it, which may be cancelled meanwhile: the fetch goes on regardless, as the
@@ -142,6 +148,8 @@ final class SigningKeys: Sendable {
                     "issuer": "\(issuer.value)", LogKey.count: "\(held)", "keys.dropped": "\(dropped.count)",
                 ])
         }
-        for continuation in state.withLock({ $0.waiting.removeValue(forKey: name) }) ?? [] { continuation.resume() }
+        for continuation in state.withLock({ $0.waiting.removeValue(forKey: name) }) ?? [] {
+            continuation.resume(returning: false)
+        }
     }
 }

@@ -36,6 +36,9 @@ extension Authenticator {
         let (target, reach) = try resolve(resource, names, asked)
         let tenant = fields.tenantID.lowercased()
         let object = fields.objectID.lowercased()
+        // Roles outlive the trust in a tenant, keys too: who could get no new one has no use of an old one.
+        guard let tokens else { throw refused("sktid: this endpoint trusts no tenant") }
+        guard tokens.trusts(tenant: tenant) else { throw refused("sktid: the tenant is not trusted by this endpoint") }
         let key = access.userDelegationKey(
             tenant: tenant, objectID: object, account: asked.account.name, start: start, expiry: expiry,
             service: fields.keyService, version: fields.keyVersion, epoch: asked.account.delegationEpoch)
