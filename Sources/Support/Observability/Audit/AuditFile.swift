@@ -19,7 +19,7 @@ package struct AuditRotation: Sendable, Hashable {
 /// The file, or standard output, behind an audit log. Used by the writer's thread alone.
 ///
 /// Lines go out whole: what a failed write has left of a line is taken back, or completed by the next write where it
-/// cannot be. Rotation renames first and opens then, so a line is in the one file or in the other.
+/// cannot be, before the file is left. Rotation renames first and opens then, so a line is in the one file or in the other.
 struct AuditFile: ~Copyable {
     private var descriptor: CInt
     /// `nil` for standard output, which is neither rotated, reopened nor closed.
@@ -27,6 +27,7 @@ struct AuditFile: ~Copyable {
     private let rotation: AuditRotation
     private let rotations: Counter
     private let failures: Counter
+    private let dropped: Counter
     /// How long the file is, as far as its lines have come from here.
     private var size: Int64
     /// The rest of a line whose beginning is out and cannot be taken back.
@@ -40,6 +41,7 @@ struct AuditFile: ~Copyable {
         self.rotation = rotation
         rotations = metrics.counter(.auditRotations)
         failures = metrics.counter(.auditFailures)
+        dropped = metrics.counter(.auditDropped)
         size = Self.size(of: descriptor)
     }
 
@@ -60,12 +62,8 @@ struct AuditFile: ~Copyable {
     mutating func write(_ lines: ArraySlice<UInt8>) -> (count: Int, errorNumber: CInt) {
         if mustOpen { reopen() }
         rotateIfFull(before: lines.count)
-        if !owed.isEmpty {
-            let (count, errorNumber) = writeSome(owed[...], to: descriptor)
-            owed.removeFirst(count)
-            size += Int64(count)
-            guard errorNumber == 0 else { return (0, failed(errorNumber)) }
-        }
+        let owing = payOwed()
+        guard owing == 0 else { return (0, owing) }
         let (count, errorNumber) = writeSome(lines, to: descriptor)
         size += Int64(count)
         guard errorNumber != 0 else { return (count, 0) }
@@ -91,7 +89,6 @@ struct AuditFile: ~Copyable {
             close()
             descriptor = opened
             size = Self.size(of: opened)
-            owed = []
             mustOpen = false
         } catch {
             // The one before is still open: lines go on into it, and the next write tries again.
@@ -100,10 +97,24 @@ struct AuditFile: ~Copyable {
         }
     }
 
-    /// After this nothing else may be called.
-    func close() {
+    /// After this only `reopen` goes on. The rest of a line that was cut belongs behind its beginning, nowhere else: what
+    /// cannot be written now is a line that was lost.
+    mutating func close() {
+        if payOwed() != 0 {
+            dropped.add()
+            owed = []
+        }
         guard path != nil else { return }
         Glibc.close(descriptor)
+    }
+
+    /// Completes the line that was cut. Answers 0 or the error number.
+    private mutating func payOwed() -> CInt {
+        guard !owed.isEmpty else { return 0 }
+        let (count, errorNumber) = writeSome(owed[...], to: descriptor)
+        owed.removeFirst(count)
+        size += Int64(count)
+        return errorNumber == 0 ? 0 : failed(errorNumber)
     }
 
     private func failed(_ errorNumber: CInt) -> CInt {
