@@ -82,6 +82,7 @@ package final class NodeService: Service {
         let settings = configuration.audit
         let opened = try AuditLog(
             settings.destination, overflow: settings.overflow, rotation: settings.rotation, metrics: metrics,
+            world: world,
             onTrouble: { [logger] errorNumber in
                 if let errorNumber {
                     logger.error("audit lines cannot be written", metadata: [LogKey.error: "errno \(errorNumber)"])

@@ -1,4 +1,4 @@
-import StorageModel
+package import StorageModel
 import Synchronization
 
 #if canImport(Glibc)
@@ -63,7 +63,7 @@ package final class AuditLog: Sendable {
     ///   and with `nil` when they can again.
     package init(
         _ destination: AuditDestination, capacity: Int = 16_384, overflow: Overflow = .drop,
-        rotation: AuditRotation = AuditRotation(), metrics: MetricRegistry,
+        rotation: AuditRotation = AuditRotation(), metrics: MetricRegistry, world: World = .system,
         onTrouble: @escaping @Sendable (_ errorNumber: CInt?) -> Void = { _ in }
     ) throws(OpenFailure) {
         precondition(capacity > 0)
@@ -84,7 +84,9 @@ package final class AuditLog: Sendable {
         }
         isEnabled = true
         startThread { [self] in
-            run(AuditFile(descriptor: descriptor, path: openedPath, rotation: rotation, metrics: metrics))
+            run(
+                AuditFile(
+                    descriptor: descriptor, path: openedPath, rotation: rotation, metrics: metrics, world: world))
         }
     }
 
