@@ -100,6 +100,32 @@ struct AuditFailureTests {
         #expect(received == Array(many.prefix(count)) + last)
     }
 
+    /// The file is left while it owes the rest of a line: that is written into the old one, or the line is counted as lost.
+    @Test(arguments: [true, false])
+    func aLineThatWasCutIsCompletedBeforeTheFileIsLeft(hasRoomAgain: Bool) throws {
+        var ends: [CInt] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        for end in ends { try #require(fcntl(end, F_SETFL, fcntl(end, F_GETFL) | O_NONBLOCK) == 0) }
+        defer { close(ends[0]) }
+        let next = try ScratchFile()
+        let metrics = MetricRegistry()
+        var file = AuditFile(
+            descriptor: ends[1], path: next.path, rotation: AuditRotation(bytes: 0), metrics: metrics)
+        let many = lines(10_000..<11_000)
+        let (count, errorNumber) = file.write(many[...])
+        #expect(errorNumber == EAGAIN)
+        try #require(count > 0 && count < many.count)
+        var received = hasRoomAgain ? drain(ends[0]) : []
+        file.reopen()
+        received += drain(ends[0])
+        let last = lines(11_000..<11_001)
+        #expect(file.write(last[...]).errorNumber == 0)
+        file.close()
+        #expect(try next.bytes() == last)
+        #expect((received == Array(many.prefix(count))) == hasRoomAgain)
+        #expect(metrics.counter(.auditDropped).value == (hasRoomAgain ? 0 : 1))
+    }
+
     private func drain(_ descriptor: CInt) -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65_536)

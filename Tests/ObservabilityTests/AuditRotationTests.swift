@@ -1,6 +1,7 @@
 import Glibc
 import Observability
 import StorageModel
+import Synchronization
 import Testing
 
 /// Files that are full, renamed or cannot be written.
@@ -8,11 +9,12 @@ import Testing
     private let lineBytes = record("id-00").line().count
 
     private func log(
-        _ file: ScratchFile, bytes: Int, kept: Int, overflow: AuditLog.Overflow = .drop, _ metrics: MetricRegistry
+        _ file: ScratchFile, bytes: Int, kept: Int, overflow: AuditLog.Overflow = .drop, _ metrics: MetricRegistry,
+        world: World = .system
     ) throws -> AuditLog {
         try AuditLog(
             .file(path: file.path), overflow: overflow, rotation: AuditRotation(bytes: Int64(bytes), kept: kept),
-            metrics: metrics)
+            metrics: metrics, world: world)
     }
 
     @Test func aFullFileIsRenamedAndTheOldestGoes() async throws {
@@ -141,5 +143,87 @@ import Testing
         #expect(Int(status.st_size) == 10 * lineBytes)
         #expect(metrics.counter(.auditFailures).value > 0)
         #expect(metrics.counter(.auditLines).value == 10)
+    }
+
+    private final class Clock: Sendable {
+        let seconds = Atomic<Int64>(1)
+        var world: World {
+            var world = World.system
+            world.monotonicNanoseconds = { [self] in seconds.load(ordering: .relaxed) * 1_000_000_000 }
+            return world
+        }
+    }
+
+    private func put(_ line: String, into path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT, 0o600)
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        let bytes = record(line).line()
+        try #require(write(descriptor, bytes, bytes.count) == bytes.count)
+    }
+
+    /// Neither when FILE cannot be taken aside nor when the old files cannot move up does one of them go.
+    @Test(arguments: [".rotating", ".2"])
+    func aRotationThatFailsDestroysNothing(obstacle: String) async throws {
+        let file = try ScratchFile()
+        try put("id-01", into: file.path + ".1")
+        try #require(mkdir(file.path + obstacle, 0o700) == 0)
+        defer { rmdir(file.path + obstacle) }
+        let (metrics, clock) = (MetricRegistry(), Clock())
+        let log = try log(file, bytes: lineBytes, kept: 2, metrics, world: clock.world)
+        func append(_ range: Range<Int>) async {
+            for index in range {
+                log.append(record("id-\(index)"))
+                await log.flush()
+            }
+        }
+        await append(10..<15)
+        #expect(try file.ids(".1") == ["id-01"])
+        #expect(try file.ids() == (10..<15).map { "id-\($0)" })
+        // It is left alone for a while: every further try would cost as much and change nothing.
+        #expect(metrics.counter(.auditFailures).value == 1)
+        clock.seconds.add(60, ordering: .relaxed)
+        await append(15..<17)
+        #expect(metrics.counter(.auditFailures).value == 2)
+        // At SIGHUP it is tried at once.
+        try #require(rmdir(file.path + obstacle) == 0)
+        log.reopen()
+        await append(17..<18)
+        await log.close()
+        #expect(try file.ids(".2") == ["id-01"])
+        #expect(try file.ids(".1") == (10..<17).map { "id-\($0)" })
+        #expect(try file.ids() == ["id-17"])
+    }
+
+    /// Files without a number in between move no further than to the gap.
+    @Test func oldFilesMoveUpToTheFirstGap() async throws {
+        let file = try ScratchFile()
+        for (name, line) in [("", "id-00"), (".1", "id-01"), (".3", "id-03")] { try put(line, into: file.path + name) }
+        let log = try log(file, bytes: lineBytes, kept: 3, MetricRegistry())
+        log.append(record("id-10"))
+        await log.close()
+        #expect(file.names() == ["audit.log", "audit.log.1", "audit.log.2", "audit.log.3"])
+        #expect(try [file.ids(".3"), file.ids(".2"), file.ids(".1")] == [["id-03"], ["id-01"], ["id-00"]])
+    }
+
+    /// A crash between the renames: the next start, or the next rotation, ends what was begun.
+    @Test(arguments: [true, false])
+    func aRotationThatWasBegunIsEnded(atStart: Bool) async throws {
+        let file = try ScratchFile()
+        try put("id-01", into: file.path + ".1")
+        if atStart { try put("id-02", into: file.path + ".rotating") }
+        let log = try log(file, bytes: lineBytes, kept: 3, MetricRegistry())
+        log.append(record("id-10"))
+        await log.flush()
+        if atStart {
+            #expect(file.names() == ["audit.log", "audit.log.1", "audit.log.2"])
+        } else {
+            try put("id-02", into: file.path + ".rotating")
+        }
+        log.append(record("id-11"))
+        await log.close()
+        #expect(file.names() == ["audit.log", "audit.log.1", "audit.log.2", "audit.log.3"])
+        #expect(try [file.ids(".3"), file.ids(".2"), file.ids(".1")] == [["id-01"], ["id-02"], ["id-10"]])
+        #expect(try file.ids() == ["id-11"])
     }
 }

@@ -1,3 +1,5 @@
+import StorageModel
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -19,7 +21,8 @@ package struct AuditRotation: Sendable, Hashable {
 /// The file, or standard output, behind an audit log. Used by the writer's thread alone.
 ///
 /// Lines go out whole: what a failed write has left of a line is taken back, or completed by the next write where it
-/// cannot be. Rotation renames first and opens then, so a line is in the one file or in the other.
+/// cannot be, before the file is left. Rotation renames first and opens then, so a line is in the one file or in the other.
+/// It takes FILE aside, as FILE.rotating, before it touches the old files: no old file goes for a new one that never comes.
 struct AuditFile: ~Copyable {
     private var descriptor: CInt
     /// `nil` for standard output, which is neither rotated, reopened nor closed.
@@ -27,20 +30,33 @@ struct AuditFile: ~Copyable {
     private let rotation: AuditRotation
     private let rotations: Counter
     private let failures: Counter
+    private let dropped: Counter
     /// How long the file is, as far as its lines have come from here.
     private var size: Int64
     /// The rest of a line whose beginning is out and cannot be taken back.
     private var owed: [UInt8] = []
     /// A new file is to be opened: the one before has been renamed.
     private var mustOpen = false
+    /// On the monotonic clock: before this a rotation that has failed is not tried again.
+    private var nextRotation = Int64.min
+    private let monotonicNanoseconds: @Sendable () -> Int64
 
-    init(descriptor: CInt, path: String?, rotation: AuditRotation, metrics: MetricRegistry) {
+    /// How long a rotation that has failed is left alone: whatever is wrong, somebody has to see to it.
+    static let rotationPauseNanoseconds: Int64 = 60_000_000_000
+
+    init(
+        descriptor: CInt, path: String?, rotation: AuditRotation, metrics: MetricRegistry, world: World = .system
+    ) {
+        monotonicNanoseconds = world.monotonicNanoseconds
         self.descriptor = descriptor
         self.path = path
         self.rotation = rotation
         rotations = metrics.counter(.auditRotations)
         failures = metrics.counter(.auditFailures)
+        dropped = metrics.counter(.auditDropped)
         size = Self.size(of: descriptor)
+        // The process before may have ended in the middle of a rotation.
+        if let path, rotation.bytes > 0, !putAway(Self.aside(path), of: path) { rotationFailed() }
     }
 
     /// Answers a descriptor at the end of the file, which is made when it is missing: mode 0640.
@@ -58,14 +74,10 @@ struct AuditFile: ~Copyable {
 
     /// Writes whole lines. Answers how many bytes are out or will be, which end with a line, and 0 or the error number.
     mutating func write(_ lines: ArraySlice<UInt8>) -> (count: Int, errorNumber: CInt) {
-        if mustOpen { reopen() }
+        if mustOpen { openAnew() }
         rotateIfFull(before: lines.count)
-        if !owed.isEmpty {
-            let (count, errorNumber) = writeSome(owed[...], to: descriptor)
-            owed.removeFirst(count)
-            size += Int64(count)
-            guard errorNumber == 0 else { return (0, failed(errorNumber)) }
-        }
+        let owing = payOwed()
+        guard owing == 0 else { return (0, owing) }
         let (count, errorNumber) = writeSome(lines, to: descriptor)
         size += Int64(count)
         guard errorNumber != 0 else { return (count, 0) }
@@ -85,13 +97,17 @@ struct AuditFile: ~Copyable {
 
     /// Goes on in the file that has the path now: somebody else may have renamed the one before.
     mutating func reopen() {
+        nextRotation = .min
+        openAnew()
+    }
+
+    private mutating func openAnew() {
         guard let path else { return }
         do throws(AuditLog.OpenFailure) {
             let opened = try Self.open(path)
             close()
             descriptor = opened
             size = Self.size(of: opened)
-            owed = []
             mustOpen = false
         } catch {
             // The one before is still open: lines go on into it, and the next write tries again.
@@ -100,10 +116,24 @@ struct AuditFile: ~Copyable {
         }
     }
 
-    /// After this nothing else may be called.
-    func close() {
+    /// After this only `reopen` goes on. The rest of a line that was cut belongs behind its beginning, nowhere else: what
+    /// cannot be written now is a line that was lost.
+    mutating func close() {
+        if payOwed() != 0 {
+            dropped.add()
+            owed = []
+        }
         guard path != nil else { return }
         Glibc.close(descriptor)
+    }
+
+    /// Completes the line that was cut. Answers 0 or the error number.
+    private mutating func payOwed() -> CInt {
+        guard !owed.isEmpty else { return 0 }
+        let (count, errorNumber) = writeSome(owed[...], to: descriptor)
+        owed.removeFirst(count)
+        size += Int64(count)
+        return errorNumber == 0 ? 0 : failed(errorNumber)
     }
 
     private func failed(_ errorNumber: CInt) -> CInt {
@@ -114,21 +144,57 @@ struct AuditFile: ~Copyable {
     private mutating func rotateIfFull(before count: Int) {
         guard rotation.bytes > 0, let path, size > 0, size + Int64(count) > rotation.bytes, owed.isEmpty, !mustOpen
         else { return }
+        guard nextRotation == .min || monotonicNanoseconds() >= nextRotation else { return }
         // Somebody else may have emptied it.
         size = Self.size(of: descriptor)
         guard size > 0, size + Int64(count) > rotation.bytes else { return }
-        for number in stride(from: rotation.kept, to: 1, by: -1) {
-            // A number that has no file yet is passed over; one that cannot be moved is overwritten or met below.
-            if rename("\(path).\(number - 1)", "\(path).\(number)") != 0, errno != ENOENT { failures.add() }
+        rotate(path)
+    }
+
+    private mutating func rotate(_ path: String) {
+        let aside = Self.aside(path)
+        // One that an earlier try has left is older than FILE.
+        guard putAway(aside, of: path) else { return rotationFailed() }
+        guard rename(path, aside) == 0 else {
+            guard errno == ENOENT else { return rotationFailed() }
+            // Somebody else has taken it: nothing is to be put away.
+            mustOpen = true
+            return openAnew()
         }
-        guard rename(path, "\(path).1") == 0 || errno == ENOENT else {
-            failures.add()
+        guard putAway(aside, of: path) else {
+            rotationFailed()
+            // Lines go on into the open file, under its own name where it can have that back, and else until the next try.
+            if rename(aside, path) != 0 { failures.add() }
             return
         }
+        nextRotation = .min
         rotations.add()
         mustOpen = true
-        reopen()
+        openAnew()
     }
+
+    private mutating func rotationFailed() {
+        failures.add()
+        nextRotation = monotonicNanoseconds() + Self.rotationPauseNanoseconds
+    }
+
+    /// Makes FILE.1 of the file that was taken aside. True when there is none, or when it is done.
+    ///
+    /// Old files move up to the first number that is free, and stop at the first that cannot be moved: however often this
+    /// fails and is tried again, at most the oldest is lost, which was to go.
+    private func putAway(_ aside: String, of path: String) -> Bool {
+        var status = stat()
+        guard lstat(aside, &status) == 0 else { return errno == ENOENT }
+        guard status.st_mode & S_IFMT != S_IFDIR else { return false }
+        let free = (1..<rotation.kept).first { lstat("\(path).\($0)", &status) != 0 && errno == ENOENT }
+        for number in stride(from: free ?? rotation.kept, to: 1, by: -1)
+        where rename("\(path).\(number - 1)", "\(path).\(number)") != 0 {
+            return false
+        }
+        return rename(aside, "\(path).1") == 0
+    }
+
+    private static func aside(_ path: String) -> String { path + ".rotating" }
 
     /// 0 for what has no size, such as a pipe.
     private static func size(of descriptor: CInt) -> Int64 {
