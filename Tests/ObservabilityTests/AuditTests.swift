@@ -120,6 +120,73 @@ import Testing
         close(reader)
     }
 
+    /// The queue is bounded by what its records weigh, too.
+    @Test(arguments: [AuditLog.Overflow.drop, .refuse])
+    func aQueueOfLongLinesIsBounded(overflow: AuditLog.Overflow) async throws {
+        let file = try ScratchFile()
+        try #require(mkfifo(file.path, 0o600) == 0)
+        let reader = open(file.path, O_RDWR | O_NONBLOCK)
+        try #require(reader >= 0)
+        _ = fillPipe(reader)
+        let metrics = MetricRegistry()
+        let log = try AuditLog(
+            .file(path: file.path), capacity: 1_000, capacityBytes: 64 * 1024, overflow: overflow, metrics: metrics)
+        var long = record("long")
+        long.userAgent = String(repeating: "x", count: 2_000)
+        for _ in 0..<100 { log.append(long, isOwed: false) }
+        // Each has 2,000 bytes and what it weighs anyway.
+        #expect((68...80).contains(metrics.counter(.auditDropped).value))
+        for _ in 0..<100 { log.append(long) }
+        if overflow == .drop {
+            #expect(metrics.counter(.auditDropped).value >= 168)
+        } else {
+            #expect(metrics.counter(.auditDropped).value <= 80)
+            #expect(!log.hasRoom)
+        }
+        let drainer = Drainer(reader)
+        await log.flush()
+        // Nothing weighs on when all is out.
+        #expect(log.hasRoom)
+        let dropped = metrics.counter(.auditDropped).value
+        for _ in 0..<10 { log.append(long, isOwed: false) }
+        #expect(metrics.counter(.auditDropped).value == dropped)
+        await log.close()
+        drainer.stop()
+        close(reader)
+    }
+
+    /// What a client can make as long as it likes is cut, with a mark, and never within a character.
+    @Test func longColumnsAreCut() async throws {
+        let file = try ScratchFile()
+        let log = try AuditLog(.file(path: file.path), metrics: MetricRegistry())
+        var long = record("long")
+        let text = String(repeating: "é", count: 3_000)
+        long.userAgent = "-" + text
+        (long.referrer, long.accept, long.clientRequestID) = (text, text, text)
+        (long.requestMD5, long.accessTier) = (text, text)
+        long.uri = "http://h/" + String(repeating: "u", count: 20_000)
+        long.conditions = (0..<100).map { _ in ("If-Match", text) }
+        log.append(long)
+        var short = record("short")
+        short.userAgent = String(repeating: "s", count: 2_048)
+        short.uri = String(repeating: "u", count: 8_192)
+        short.conditions = (0..<6).map { ("If-Match", "\($0)") }
+        log.append(short)
+        await log.close()
+        let lines = try file.lines()
+        try #require(lines.count == 2)
+        #expect(lines[0].utf8.count < 24_000)
+        let half = String(repeating: "é", count: 1_024) + "[... 3952 bytes cut]\""
+        for name in ["ReferrerHeader", "AcceptHeader", "ClientRequestId", "RequestMd5", "AccessTier"] {
+            #expect(lines[0].contains("\"\(name)\":\"\(half)"), "\(name)")
+        }
+        #expect(
+            lines[0].contains(#""UserAgentHeader":"-"# + String(repeating: "é", count: 1_023) + "[... 3954 bytes cut]"))
+        #expect(lines[0].contains(String(repeating: "u", count: 8_183) + "[... 11817 bytes cut]"))
+        #expect(lines[0].contains(#""CorrelationId":"long""#))
+        #expect(!lines[1].contains("cut]") && lines[1].contains("If-Match=5"))
+    }
+
     @Test func reportsAFileThatCannotBeOpened() {
         #expect(throws: AuditLog.OpenFailure(path: "/nonexistent/x", errorNumber: ENOENT)) {
             try AuditLog(.file(path: "/nonexistent/x"), metrics: MetricRegistry())

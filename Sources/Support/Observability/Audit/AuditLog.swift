@@ -15,9 +15,10 @@ package enum AuditDestination: Sendable, Hashable {
 
 /// Takes audit records from event loops and writes them on a thread of its own.
 ///
-/// `append` never waits: it puts the record into a bounded queue. With `.drop`, what does not fit or cannot be written is
-/// dropped and counted. With `.refuse`, `hasRoom` makes the front door turn requests away while the queue is full or
-/// lines cannot be written, and the lines of requests that were already let in are kept until they can be.
+/// `append` never waits: it puts the record into a queue that is bounded in lines and in bytes. With `.drop`, what does
+/// not fit or cannot be written is dropped and counted. With `.refuse`, `hasRoom` makes the front door turn requests away
+/// while the queue is full or lines cannot be written, and the lines of requests that were already let in are kept until
+/// they can be.
 package final class AuditLog: Sendable {
     package enum Overflow: Sendable, Hashable { case drop, refuse }
 
@@ -44,8 +45,11 @@ package final class AuditLog: Sendable {
     package let isEnabled: Bool
     private let overflow: Overflow
     private let capacity: Int
+    private let capacityBytes: Int
     private let queue = Mutex(Queue())
+    /// Lines that are queued or with the writer, and what their records weigh.
     private let queued = Atomic<Int>(0)
+    private let queuedBytes = Atomic<Int>(0)
     private let isFailing = Atomic<Bool>(false)
     private let bell: Bell
     private let onTrouble: @Sendable (_ errorNumber: CInt?) -> Void
@@ -62,12 +66,14 @@ package final class AuditLog: Sendable {
     /// - Parameter onTrouble: called on the writer's thread with the error number when lines cannot be written any more,
     ///   and with `nil` when they can again.
     package init(
-        _ destination: AuditDestination, capacity: Int = 16_384, overflow: Overflow = .drop,
+        _ destination: AuditDestination, capacity: Int = 16_384, capacityBytes: Int = 16 << 20,
+        overflow: Overflow = .drop,
         rotation: AuditRotation = AuditRotation(), metrics: MetricRegistry, world: World = .system,
         onTrouble: @escaping @Sendable (_ errorNumber: CInt?) -> Void = { _ in }
     ) throws(OpenFailure) {
-        precondition(capacity > 0)
+        precondition(capacity > 0 && capacityBytes > 0)
         self.capacity = capacity
+        self.capacityBytes = capacityBytes
         self.overflow = overflow
         self.onTrouble = onTrouble
         bell = Bell()
@@ -93,7 +99,8 @@ package final class AuditLog: Sendable {
     /// False when the next record would not be kept and the configuration says to refuse rather than to drop.
     package var hasRoom: Bool {
         overflow == .drop || !isEnabled
-            || (queued.load(ordering: .relaxed) < capacity && !isFailing.load(ordering: .relaxed))
+            || (queued.load(ordering: .relaxed) < capacity && queuedBytes.load(ordering: .relaxed) < capacityBytes
+                && !isFailing.load(ordering: .relaxed))
     }
 
     /// - Parameter isOwed: the request was let in because there was room: under `.refuse` its line is kept in any case.
@@ -101,10 +108,18 @@ package final class AuditLog: Sendable {
         guard isEnabled else { return }
         enum Outcome { case queued, queuedAndAsleep, full }
         let isKept = isOwed && overflow == .refuse
+        var record = record
+        record.cutColumns()
+        let weight = record.weight
         let outcome: Outcome = queue.withLock { queue in
-            guard !queue.isClosing, queue.records.count < capacity || isKept else { return .full }
+            // What the writer has taken weighs on, one line that is heavier than all aside: memory is what is bounded.
+            let bytes = queuedBytes.load(ordering: .relaxed)
+            guard !queue.isClosing,
+                (queue.records.count < capacity && (bytes == 0 || bytes + weight <= capacityBytes)) || isKept
+            else { return .full }
             queue.records.append(record)
             queued.wrappingAdd(1, ordering: .relaxed)
+            queuedBytes.wrappingAdd(weight, ordering: .relaxed)
             defer { queue.isWriterAsleep = false }
             return queue.isWriterAsleep ? .queuedAndAsleep : .queued
         }
@@ -203,17 +218,22 @@ package final class AuditLog: Sendable {
         let limit = file.preferredBytes(atMost: Self.writeBytes)
         var bytes: [UInt8] = []
         var count = 0
+        var weight = 0
         for record in order.records {
             let line = record.line()
             if count > 0, bytes.count + line.count > limit {
                 deliver(bytes, count, &order.waiters, to: &file)
+                queuedBytes.wrappingSubtract(weight, ordering: .relaxed)
                 bytes.removeAll(keepingCapacity: true)
                 count = 0
+                weight = 0
             }
             bytes += line
             count += 1
+            weight += record.weight
         }
         if count > 0 { deliver(bytes, count, &order.waiters, to: &file) }
+        queuedBytes.wrappingSubtract(weight, ordering: .relaxed)
     }
 
     /// Writes lines; under `.refuse` again and again until they are out or the log is being closed.

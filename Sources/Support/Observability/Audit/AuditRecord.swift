@@ -70,6 +70,51 @@ package struct AuditRecord: Sendable {
         conditions = []
     }
 
+    /// How long a column may be that a client fills, in bytes.
+    package static let longestColumnBytes = 2 * 1024
+    /// The same for the URI, whose names Azure allows to be longer.
+    package static let longestURIBytes = 8 * 1024
+
+    /// Cuts what a client can make as long as it likes: one request must not have a line of a hundred kilobytes.
+    mutating func cutColumns() {
+        Self.cut(&uri, Self.longestURIBytes)
+        Self.cut(&referrer)
+        Self.cut(&userAgent)
+        Self.cut(&accept)
+        Self.cut(&clientRequestID)
+        Self.cut(&requestMD5)
+        Self.cut(&accessTier)
+        guard conditions.reduce(0, { $0 + $1.value.utf8.count }) > Self.longestColumnBytes else { return }
+        // A client that repeats them can make them many as well as long.
+        if conditions.count > 4 { conditions.removeSubrange(4...) }
+        for index in conditions.indices { Self.cut(&conditions[index].value, Self.longestColumnBytes / 4) }
+    }
+
+    private static func cut(_ column: inout String?) {
+        guard var text = column, text.utf8.count > longestColumnBytes else { return }
+        cut(&text, longestColumnBytes)
+        column = text
+    }
+
+    private static func cut(_ text: inout String, _ limit: Int) {
+        let bytes = text.utf8
+        guard bytes.count > limit else { return }
+        var end = bytes.index(bytes.startIndex, offsetBy: limit)
+        // Not within a character.
+        while end > bytes.startIndex, bytes[end] & 0xC0 == 0x80 { end = bytes.index(before: end) }
+        text = "\(text[..<end])[... \(bytes[end...].count) bytes cut]"
+    }
+
+    /// About how much memory the record takes while it waits.
+    var weight: Int {
+        func bytes(_ text: String?) -> Int { text?.utf8.count ?? 0 }
+        var weight = MemoryLayout<AuditRecord>.size + uri.utf8.count + callerAddress.utf8.count
+        weight += bytes(clientRequestID) + bytes(userAgent) + bytes(referrer) + bytes(accept) + bytes(objectKey)
+        weight += bytes(etag) + bytes(requestMD5) + bytes(responseMD5) + bytes(accessTier)
+        for condition in conditions { weight += condition.value.utf8.count + MemoryLayout<(String, String)>.size }
+        return weight + (requester?.weight ?? 0)
+    }
+
     /// The record as one line, with its end. Columns that do not apply are left out.
     package func line() -> [UInt8] {
         var json = JSONWriter(reservingCapacity: 1024)

@@ -39,6 +39,9 @@ package final class RequesterFacts: Sendable {
         }
     }
 
+    /// About how much memory it takes. Ids are short; what a token says about itself may not be.
+    let weight: Int
+
     package init(
         authenticationType: String, authenticationHash: String? = nil, objectID: String? = nil,
         tenantID: String? = nil, applicationID: String? = nil, audience: String? = nil, tokenIssuer: String? = nil,
@@ -53,5 +56,10 @@ package final class RequesterFacts: Sendable {
         self.tokenIssuer = tokenIssuer
         self.userPrincipalName = userPrincipalName
         self.authorization = authorization
+        func bytes(_ text: String?) -> Int { text?.utf8.count ?? 0 }
+        var weight = authorization.count * MemoryLayout<Authorization>.stride
+        weight += bytes(authenticationHash) + bytes(objectID) + bytes(tenantID) + bytes(applicationID)
+        weight += bytes(audience) + bytes(tokenIssuer) + bytes(userPrincipalName)
+        self.weight = weight
     }
 }
