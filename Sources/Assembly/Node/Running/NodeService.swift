@@ -42,6 +42,19 @@ package final class NodeService: Service {
     package func run() async throws {
         let metrics = MetricRegistry()
         let audit = try openAudit(metrics)
+        do { try await run(metrics, audit) } catch {
+            // The lines of what was answered before belong into the file also when the node ends with an error.
+            if await !audit.close(within: Self.auditClosingSeconds, world) {
+                logger.error("audit lines are left unwritten")
+            }
+            throw error
+        }
+    }
+
+    /// How long a node that ends with an error waits for its audit lines.
+    private static let auditClosingSeconds = 5
+
+    private func run(_ metrics: MetricRegistry, _ audit: AuditLog) async throws {
         let started = world.now()
         ProcessMetrics.register(in: metrics, startedAt: started)
         let token = try await configuration.secrets.readAdminToken(in: configuration.dataDirectory, world)
