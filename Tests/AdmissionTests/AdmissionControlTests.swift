@@ -91,6 +91,32 @@ import Testing
         _ = try enter(control, "account", limits)
     }
 
+    /// A request inside of another one takes from the rates and needs no place; who may have no place gets nothing.
+    @Test func aChargeHasNoPlace() throws {
+        let control = control(capacity: 1)
+        let name = try AccountName(validating: "account")
+        let limits = RequestLimits(requestsPerSecond: 2, concurrentRequests: 1)
+        func charge(_ principal: String, _ limits: RequestLimits) throws {
+            try control.charge(
+                account: name, accountLimits: RequestLimits(), principal: principal, principalLimits: limits)
+        }
+        let ticket = try enter(control, principal: "p", limits)
+        try charge("p", limits)
+        let busy = StorageFailure(.busy(retryAfterSeconds: 1), cause: "admission: principal_requests")
+        #expect(throws: busy) { try charge("p", limits) }
+        try charge("q", limits)
+        #expect(throws: StorageFailure(.busy(retryAfterSeconds: 1), cause: "admission: principal_concurrency")) {
+            try charge("r", RequestLimits(concurrentRequests: 0))
+        }
+        #expect(control.requestsInFlight == 1)
+        #expect(count(.admissionAdmitted, ("account", "account")) == 3)
+        #expect(count(.admissionRefused, ("account", "account"), ("reason", "principal_requests")) == 1)
+        ticket.end(requestBytes: 0, responseBytes: 0)
+        #expect(throws: busy) { try enter(control, principal: "p", limits) }
+        clock.advance(seconds: 1)
+        try charge("p", limits)
+    }
+
     @Test func countsByAccountAndReason() throws {
         let control = control()
         let tight = RequestLimits(requestsPerSecond: 1)

@@ -1,5 +1,7 @@
 import AzureWire
+import HTTPExchange
 import NIOHTTP1
+import Observability
 import Testing
 
 @testable import AzureBlob
@@ -79,6 +81,29 @@ import Testing
         #expect(reply.status == 202)
         #expect(statuses(reply) == ["0": "401", "1": "403", "2": "202"])
         #expect(await fixture.send(.GET, "/box?restype=container&comp=list").elements("Name") == ["a", "b"])
+    }
+
+    /// Each part has its own facts for the audit line and the counts, under its own request id.
+    @Test func everyPartIsWrittenDown() async throws {
+        let fixture = try await Fixture.withContainer()
+        for name in ["a", "b"] { await fixture.put(name, "x") }
+        let reply = await submit(
+            [
+                Part(path: "/box/a"), Part(path: "/box/b", signing: .wrongKey),
+                Part(path: "/box/none", headers: [("If-Match", "*")], signing: .secondKey),
+            ], fixture)
+        #expect(reply.audit.operationName == "BlobBatch")
+        try #require(reply.parts.count == 3)
+        #expect(reply.parts.map(\.status.code) == [202, 403, 412])
+        #expect(reply.parts.map(\.audit.operationName) == ["DeleteBlob", "DeleteBlob", "DeleteBlob"])
+        #expect(reply.parts.allSatisfy { $0.audit.category == .delete && $0.audit.accountName == Fixture.account })
+        #expect(reply.parts[0].audit.statusText == "Success" && reply.parts[0].audit.objectKey == "/devaccount/box/a")
+        #expect(reply.parts[0].audit.requester?.authenticationHash?.hasPrefix("key1(") == true)
+        #expect(reply.parts[1].audit.statusText == "AuthenticationFailed" && reply.parts[1].audit.requester == nil)
+        #expect(reply.parts[2].audit.requester?.authenticationHash?.hasPrefix("key2(") == true)
+        #expect(reply.parts[2].requestHeaders.first(name: "If-Match") == "*")
+        #expect(Set(reply.parts.map(\.id)).count == 3)
+        for part in reply.parts { #expect(reply.text.contains("x-ms-request-id: \(part.id)\r\n")) }
     }
 
     @Test func containerScope() async throws {

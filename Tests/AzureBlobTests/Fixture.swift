@@ -168,12 +168,14 @@ struct Reply {
     /// The Content-Length of an answer to HEAD.
     var headLength: Int64?
     var audit: AuditFacts
+    var parts: [PartRecord]
     var closesConnection: Bool
 
     init(_ response: HTTPResponse) async {
         status = Int(response.status.code)
         headers = response.headers
         audit = response.audit
+        parts = response.parts
         closesConnection = response.closesConnection
         switch response.body {
         case .empty: break

@@ -1,4 +1,5 @@
 import Access
+import HTTPExchange
 import NIOHTTP1
 import StorageModel
 import StorageTestKit
@@ -34,6 +35,38 @@ import Testing
         fixture.accounts.set(account)
         #expect(await fixture.send(.GET, "/box/a").error == "ServerBusy")
         #expect(await fixture.send(.GET, "/box/a", signing: .wrongKey).error == "AuthenticationFailed")
+    }
+
+    /// A part counts for the rates of its own principal, and of the account.
+    @Test(arguments: [
+        AccountLimits(principal: RequestLimits(requestsPerSecond: 3)),
+        // One of these is the batch's own.
+        AccountLimits(account: RequestLimits(requestsPerSecond: 4)),
+        AccountLimits(principal: RequestLimits(requestsPerSecond: 3, concurrentRequests: 1)),
+    ])
+    func partsOfBatches(limits: AccountLimits) async throws {
+        let fixture = try await AuthorizationTableTests.fixture()
+        for index in 0..<12 { await fixture.put("part\(index)", "x") }
+        var account = try #require(fixture.accounts[try AccountName(validating: Fixture.account)])
+        account.limits = limits
+        fixture.accounts.set(account)
+        let query = try SignatureMaker.container(fixture, "d").query()
+        var body = ""
+        for index in 0..<12 {
+            body += "--b\r\nContent-Type: application/http\r\nContent-ID: \(index)\r\n\r\n"
+            body += "DELETE /devaccount/box/part\(index)?\(query) HTTP/1.1\r\n\r\n\r\n"
+        }
+        let reply = await fixture.send(
+            .POST, "/box?restype=container&comp=batch", [("Content-Type", "multipart/mixed; boundary=b")],
+            body: Array((body + "--b--\r\n").utf8), signing: .secondKey)
+        #expect(reply.status == 202)
+        let statuses = reply.parts.map(\.status.code)
+        #expect(statuses.count { $0 == 202 } == 3 && statuses.count { $0 == 503 } == 9, "\(statuses)")
+        #expect(reply.text.contains("x-ms-error-code: ServerBusy") && reply.text.contains("Retry-After: 1"))
+        #expect(reply.parts.allSatisfy { $0.audit.redactedURI?.contains("sig=REDACTED") == true })
+        fixture.world.advance(seconds: 4)
+        let left = await fixture.send(.GET, "/box?restype=container&comp=list&prefix=part")
+        #expect(left.elements("Name").count == 9)
     }
 
     /// A batch takes one place, whatever it holds.

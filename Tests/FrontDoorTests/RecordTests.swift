@@ -104,6 +104,59 @@ struct RecordTests {
         #expect(!line.contains("secret") && !line.contains("TlsVersion") && !line.contains("PrivateLinkId"))
     }
 
+    @Test func countsAndAuditsTheRequestsInsideOfARequest() async throws {
+        var template = Array("/tmp/forebay-record-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        try #require(descriptor >= 0)
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer {
+            close(descriptor)
+            unlink(path)
+        }
+        let audit = try AuditLog(.file(path: path), metrics: MetricRegistry())
+        let fixture = try await Fixture.start(audit: audit) { request in
+            var response = HTTPResponse.text("x", status: .accepted)
+            response.audit.operationName = "BlobBatch"
+            for (index, status) in [HTTPResponseStatus.accepted, .notFound].enumerated() {
+                var answer = HTTPResponse(status: status, headers: ["x-ms-access-tier": "Hot"])
+                answer.audit.operationName = "DeleteBlob"
+                answer.audit.category = .delete
+                answer.audit.objectKey = "/a/c/\(index)"
+                answer.audit.redactedURI = "http://h/a/c/\(index)?sig=REDACTED"
+                answer.audit.requester = RequesterFacts(authenticationType: "SAS", authenticationHash: "h\(index)")
+                response.parts.append(
+                    PartRecord(
+                        id: "part-\(index)", requestHeaders: ["If-Match": "*"], response: answer,
+                        durationNanoseconds: 2_000_000))
+            }
+            return response
+        }
+        let client = try await fixture.connect()
+        try await client.send("GET /?comp=batch HTTP/1.1\r\nHost: h\r\nUser-Agent: tester\r\n\r\n")
+        #expect(try await client.answer().status == 202)
+        await fixture.stop()
+        await audit.close()
+        let lines = try read(descriptor).split(separator: "\n")
+        try #require(lines.count == 3)
+        for (index, status) in [202, 404].enumerated() {
+            for column in [
+                #""OperationName":"DeleteBlob","Category":"StorageDelete","StatusCode":"\#(status)""#,
+                #""CorrelationId":"part-\#(index)""#, #""AuthenticationHash":"h\#(index)""#,
+                #""CallerIpAddress":"127.0.0.1:"#, #""Uri":"http://h/a/c/\#(index)?sig=REDACTED""#,
+                #""ObjectKey":"/a/c/\#(index)""#, #""RequestBodySize":0"#, #""ResponseBodySize":0"#,
+                #""DurationMs":2"#, #""ConditionsUsed":"If-Match=*""#, #""AccessTier":"Hot""#,
+            ] {
+                #expect(lines[index].contains(column), "\(column) in \(lines[index])")
+            }
+            let labels = [
+                MetricLabel("listener", "test"), MetricLabel("operation", "DeleteBlob"),
+                MetricLabel("status", "\(status)"),
+            ]
+            #expect(fixture.metrics.counter(.requests, labels).value == 1)
+        }
+        #expect(lines[2].contains(#""OperationName":"BlobBatch""#) && lines[2].contains("tester"))
+    }
+
     @Test func requestsAreRefusedWhileTheirLinesCannotBeWritten() async throws {
         let failing = Signal()
         let metrics = MetricRegistry()

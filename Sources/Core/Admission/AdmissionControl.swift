@@ -60,12 +60,41 @@ package final class AdmissionControl: Sendable {
             return AdmissionTicket(
                 self, place, accountBytesPerSecond: accountLimits.bytesPerSecond,
                 principalBytesPerSecond: claim.principal == nil ? nil : principalLimits.bytesPerSecond)
-        case .refused(let refusal):
-            let label = shell.withLock { Self.label(of: account, &$0) }
-            metrics.counter(.admissionRefused, [label, MetricLabel("reason", refusal.reason.rawValue)]).add()
-            throw StorageFailure(
-                .busy(retryAfterSeconds: refusal.retryAfterSeconds), cause: "admission: \(refusal.reason.rawValue)")
+        case .refused(let refusal): throw failure(refusal, of: account)
         }
+    }
+
+    /// Charges one request to the rates of its account and its principal, without a place: for the parts of a batch, which
+    /// has one. Parameters and failures are those of `enter`.
+    package func charge(
+        account: AccountName, accountLimits: RequestLimits, principal: String?, principalLimits: RequestLimits
+    ) throws(StorageFailure) {
+        let claim = AdmissionClaim(
+            account: account, accountLimits: accountLimits,
+            principal: principalLimits.isEmpty ? nil : principal, principalLimits: principalLimits)
+        let now = claim.isLimited ? world.monotonicNanoseconds() : 0
+        enum Outcome {
+            case charged(AdmissionCounts)
+            case refused(AdmissionRefusal)
+        }
+        let outcome: Outcome = shell.withLock { shell in
+            do throws(AdmissionRefusal) {
+                let place = try shell.state.charge(claim, now: now)
+                return .charged(counts(of: account, at: place, &shell))
+            } catch { return .refused(error) }
+        }
+        switch outcome {
+        case .charged(let counts): counts.admitted.add()
+        case .refused(let refusal): throw failure(refusal, of: account)
+        }
+    }
+
+    /// Counts the refusal.
+    private func failure(_ refusal: AdmissionRefusal, of account: AccountName) -> StorageFailure {
+        let label = shell.withLock { Self.label(of: account, &$0) }
+        metrics.counter(.admissionRefused, [label, MetricLabel("reason", refusal.reason.rawValue)]).add()
+        return StorageFailure(
+            .busy(retryAfterSeconds: refusal.retryAfterSeconds), cause: "admission: \(refusal.reason.rawValue)")
     }
 
     fileprivate func leave(_ place: AdmissionPlace, _ charge: AdmissionCharge) {

@@ -78,24 +78,42 @@ struct AdmissionState: Sendable {
             throw AdmissionRefusal(reason: .capacity, retryAfterSeconds: 1)
         }
         try checkShare(of: account)
-        try Self.check(
-            accounts[account], claim.accountLimits, now, .accountConcurrency, .accountRequests, .accountBytes)
-        var principal: Int?
-        if let name = claim.principal {
-            let key = PrincipalKey(account: claim.account, principal: name)
-            guard let place = principals.place(of: key, now: now) else {
-                throw AdmissionRefusal(reason: .capacity, retryAfterSeconds: 1)
-            }
-            try Self.check(
-                principals[place], claim.principalLimits, now, .principalConcurrency, .principalRequests,
-                .principalBytes)
-            principals[place].enter(claim.principalLimits, now: now)
-            principal = place
-        }
+        let principal = try check(claim, account, needsPlace: true, now: now)
+        if let principal { principals[principal].enter(claim.principalLimits, now: now) }
         accounts[account].enter(claim.accountLimits, now: now)
         if accounts[account].inFlight == 1 { accountsInFlight += 1 }
         inFlight += 1
         return AdmissionPlace(account: account, principal: principal)
+    }
+
+    /// A request that comes inside of one that is in: it counts for the rates and holds no place.
+    /// - Returns: the account's place in the table.
+    mutating func charge(_ claim: AdmissionClaim, now: Int64) throws(AdmissionRefusal) -> Int {
+        guard let account = accounts.place(of: claim.account, now: now) else {
+            throw AdmissionRefusal(reason: .capacity, retryAfterSeconds: 1)
+        }
+        let principal = try check(claim, account, needsPlace: false, now: now)
+        if let principal { principals[principal].charge(claim.principalLimits, now: now) }
+        accounts[account].charge(claim.accountLimits, now: now)
+        return account
+    }
+
+    /// Checks the limits of the account and of the principal, and answers the principal's place where it has limits.
+    private mutating func check(
+        _ claim: AdmissionClaim, _ account: Int, needsPlace: Bool, now: Int64
+    ) throws(AdmissionRefusal) -> Int? {
+        try Self.check(
+            accounts[account], claim.accountLimits, needsPlace, now, .accountConcurrency, .accountRequests,
+            .accountBytes)
+        guard let name = claim.principal else { return nil }
+        let key = PrincipalKey(account: claim.account, principal: name)
+        guard let principal = principals.place(of: key, now: now) else {
+            throw AdmissionRefusal(reason: .capacity, retryAfterSeconds: 1)
+        }
+        try Self.check(
+            principals[principal], claim.principalLimits, needsPlace, now, .principalConcurrency, .principalRequests,
+            .principalBytes)
+        return principal
     }
 
     mutating func leave(_ place: AdmissionPlace, _ charge: AdmissionCharge, now: Int64) {
@@ -120,10 +138,12 @@ struct AdmissionState: Sendable {
     }
 
     private static func check(
-        _ holder: Holder, _ limits: RequestLimits, _ now: Int64, _ concurrency: AdmissionRefusal.Reason,
+        _ holder: Holder, _ limits: RequestLimits, _ needsPlace: Bool, _ now: Int64,
+        _ concurrency: AdmissionRefusal.Reason,
         _ requests: AdmissionRefusal.Reason, _ bytes: AdmissionRefusal.Reason
     ) throws(AdmissionRefusal) {
-        if let limit = limits.concurrentRequests, holder.inFlight >= limit {
+        // Who may have no place at all may not have work done inside of somebody else's either.
+        if let limit = limits.concurrentRequests, needsPlace ? holder.inFlight >= limit : limit == 0 {
             throw AdmissionRefusal(reason: concurrency, retryAfterSeconds: 1)
         }
         if let rate = limits.requestsPerSecond, let wait = holder.requests.wait(perSecond: Int64(rate), now: now) {

@@ -11,6 +11,11 @@ struct Holder: Sendable {
 
     mutating func enter(_ limits: RequestLimits, now: Int64) {
         inFlight += 1
+        charge(limits, now: now)
+    }
+
+    /// One request, without a place.
+    mutating func charge(_ limits: RequestLimits, now: Int64) {
         if let rate = limits.requestsPerSecond { requests.take(1, perSecond: Int64(rate), now: now) }
     }
 

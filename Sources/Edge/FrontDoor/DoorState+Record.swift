@@ -14,16 +14,7 @@ extension DoorState {
         let latency = exchange.respondedAt - exchange.startedAt
         let received = handler.machine.bodyBytes
         let facts = response.audit
-        let operation: OperationMetrics
-        if let known = handler.loop.operations[facts.operationName] {
-            operation = known
-        } else {
-            operation = metrics.operation(facts.operationName)
-            handler.loop.operations[facts.operationName] = operation
-        }
-        operation.count(status: UInt(response.status.code))
-        operation.duration.observe(duration)
-        operation.latency.observe(latency)
+        count(facts, response.status, duration: duration, latency: latency, handler.loop)
         metrics.requestBytes.add(received)
         metrics.responseBytes.add(exchange.bodyBytes)
         switch outcome {
@@ -31,21 +22,15 @@ extension DoorState {
         case .peerGone: metrics.cutByPeer.add()
         case .failed: metrics.cutByUs.add()
         }
-        if let cause = facts.cause { log(cause, exchange, response) }
+        if let cause = facts.cause { log(cause, exchange.id, facts, response.status) }
+        for part in response.parts { record(part, of: exchange, handler: handler) }
         guard audit.isEnabled else { return }
         var record = AuditRecord(
             timeGenerated: exchange.receivedAt, operationName: facts.operationName, category: facts.category.rawValue,
             statusCode: Int(response.status.code), statusText: facts.statusText, callerAddress: handler.peer.address,
             correlationID: exchange.id, uri: uri(exchange, facts, handler),
             protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
-        record.requester = facts.requester
-        record.tlsVersion = handler.peer.tls?.rawValue
-        record.privateLinkID = handler.peer.privateLinkID
-        record.clientRequestID = facts.clientRequestID
-        record.operationVersion = facts.serviceVersion
-        record.accountName = facts.accountName
-        record.etag = facts.etag
-        record.objectKey = facts.objectKey
+        record.note(facts, of: handler.peer)
         if let parsed = exchange.parsed {
             for (name, value) in parsed.head.headers { record.note(requestHeader: name, value) }
             record.requestHeaderBytes = Int64(parsed.byteCount)
@@ -60,6 +45,40 @@ extension DoorState {
         audit.append(record, isOwed: exchange.isAdmitted)
     }
 
+    /// A part of a batch: it came over the batch's connection, and its bytes are the batch's.
+    private func record(_ part: PartRecord, of exchange: Exchange, handler: ConnectionHandler) {
+        let duration = part.durationNanoseconds
+        count(part.audit, part.status, duration: duration, latency: duration, handler.loop)
+        if let cause = part.audit.cause { log(cause, part.id, part.audit, part.status) }
+        guard audit.isEnabled else { return }
+        let facts = part.audit
+        var record = AuditRecord(
+            timeGenerated: exchange.receivedAt, operationName: facts.operationName, category: facts.category.rawValue,
+            statusCode: Int(part.status.code), statusText: facts.statusText, callerAddress: handler.peer.address,
+            correlationID: part.id, uri: facts.redactedURI ?? "", protocolName: handler.peer.isTLS ? "HTTPS" : "HTTP")
+        record.note(facts, of: handler.peer)
+        for (name, value) in part.requestHeaders { record.note(requestHeader: name, value) }
+        for (name, value) in part.responseHeaders { record.note(responseHeader: name, value) }
+        record.durationNanoseconds = duration
+        record.serverLatencyNanoseconds = duration
+        audit.append(record, isOwed: exchange.isAdmitted)
+    }
+
+    private func count(
+        _ facts: AuditFacts, _ status: HTTPResponseStatus, duration: Int64, latency: Int64, _ loop: LoopState
+    ) {
+        let operation: OperationMetrics
+        if let known = loop.operations[facts.operationName] {
+            operation = known
+        } else {
+            operation = metrics.operation(facts.operationName)
+            loop.operations[facts.operationName] = operation
+        }
+        operation.count(status: UInt(status.code))
+        operation.duration.observe(duration)
+        operation.latency.observe(latency)
+    }
+
     private func uri(_ exchange: Exchange, _ facts: AuditFacts, _ handler: ConnectionHandler) -> String {
         if let redacted = facts.redactedURI { return redacted }
         guard let head = exchange.parsed?.head else { return "" }
@@ -67,13 +86,27 @@ extension DoorState {
             + Redaction.uri(head.uri)
     }
 
-    private func log(_ cause: String, _ exchange: Exchange, _ response: HTTPResponse) {
-        let level: Logger.Level = response.status.code >= 500 && response.status.code != 503 ? .error : .debug
+    private func log(_ cause: String, _ requestID: String, _ facts: AuditFacts, _ status: HTTPResponseStatus) {
+        let level: Logger.Level = status.code >= 500 && status.code != 503 ? .error : .debug
         logger.log(
             level: level, "request failed",
             metadata: [
-                LogKey.requestID: "\(exchange.id)", LogKey.operation: "\(response.audit.operationName)",
-                LogKey.status: "\(response.status.code)", LogKey.cause: "\(Redaction.text(cause))",
+                LogKey.requestID: "\(requestID)", LogKey.operation: "\(facts.operationName)",
+                LogKey.status: "\(status.code)", LogKey.cause: "\(Redaction.text(cause))",
             ])
+    }
+}
+
+extension AuditRecord {
+    /// The columns that the protocol and the connection know.
+    fileprivate mutating func note(_ facts: AuditFacts, of peer: Peer) {
+        requester = facts.requester
+        tlsVersion = peer.tls?.rawValue
+        privateLinkID = peer.privateLinkID
+        clientRequestID = facts.clientRequestID
+        operationVersion = facts.serviceVersion
+        accountName = facts.accountName
+        etag = facts.etag
+        objectKey = facts.objectKey
     }
 }

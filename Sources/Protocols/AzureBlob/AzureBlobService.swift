@@ -56,6 +56,7 @@ package final class AzureBlobService: HTTPService {
         do {
             let answer = try await handle(request, headers, within: batch, trace: &trace)
             response = HTTPResponse(status: answer.status, headers: answer.headers, body: answer.body)
+            response.parts = answer.parts
         } catch {
             response = refusal(error, of: request, trace: &trace)
         }
@@ -67,9 +68,17 @@ package final class AzureBlobService: HTTPService {
         return response
     }
 
-    /// Whether the account and the caller may ask for more right now. The parts of a batch came in with it.
+    /// Whether the account and the caller may ask for more right now.
     func admit(_ credential: Credential, to account: Account) throws(StorageFailure) -> (any RequestTicket)? {
         try admission?.enter(
+            account: account.name, accountLimits: account.limits.account, principal: credential.admissionName,
+            principalLimits: account.limits.principal)
+    }
+
+    /// The same for a part of a batch. It came in with the batch and needs no place, but it is a request all the same, and
+    /// not always of who sent the batch.
+    func charge(_ credential: Credential, to account: Account) throws(StorageFailure) {
+        try admission?.charge(
             account: account.name, accountLimits: account.limits.account, principal: credential.admissionName,
             principalLimits: account.limits.principal)
     }

@@ -34,7 +34,11 @@ extension AzureBlobService {
                 request: request, headers: headers, target: target, query: query, account: account,
                 version: trace.version, isVersionGiven: givenVersion != nil || batch != nil))
         trace.credential = credential
-        if batch == nil { trace.ticket = try admit(credential, to: account) }
+        if batch == nil {
+            trace.ticket = try admit(credential, to: account)
+        } else {
+            try charge(credential, to: account)
+        }
         let operation = try routed.get()
         guard let asked = operation.request(NeedHints(operation, headers, query)) else {
             throw try refusalOfUnsupported(operation, credential.principal, version: trace.version)

@@ -55,6 +55,8 @@ package struct HTTPResponse: Sendable {
     package var headers: HTTPHeaders
     package var body: ResponseBody
     package var audit: AuditFacts
+    /// The requests inside of the request, in their order: each is counted and has an audit line of its own.
+    package var parts: [PartRecord] = []
     /// The connection cannot be used again after this answer.
     package var closesConnection: Bool
     /// Told when the answer is out, or has failed: ends what the request was admitted to.
@@ -105,6 +107,28 @@ package struct AuditFacts: Sendable {
         case read = "StorageRead", write = "StorageWrite", delete = "StorageDelete"
     }
     package init() {}
+}
+
+/// What is written down about a part of a batch: a request inside of a request, with an answer inside of the answer.
+package struct PartRecord: Sendable {
+    /// The part's own request id.
+    package var id: String
+    package var status: HTTPResponseStatus
+    package var requestHeaders: HTTPHeaders
+    package var responseHeaders: HTTPHeaders
+    package var audit: AuditFacts
+    package var durationNanoseconds: Int64
+
+    package init(
+        id: String, requestHeaders: HTTPHeaders, response: HTTPResponse, durationNanoseconds: Int64
+    ) {
+        self.id = id
+        self.requestHeaders = requestHeaders
+        self.durationNanoseconds = durationNanoseconds
+        status = response.status
+        responseHeaders = response.headers
+        audit = response.audit
+    }
 }
 
 /// What a request holds from the moment it was admitted to the end of its answer.

@@ -10,6 +10,8 @@ struct Answer: Sendable {
     var status: HTTPResponseStatus
     var headers = HTTPHeaders()
     var body: ResponseBody = .empty
+    /// Of a batch, for the audit trail.
+    var parts: [PartRecord] = []
 
     init(_ status: HTTPResponseStatus, body: ResponseBody = .empty) {
         self.status = status

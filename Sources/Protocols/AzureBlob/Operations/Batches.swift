@@ -24,7 +24,7 @@ struct BatchScope: Sendable {
     }
 }
 
-// Blob Batch. Every part is authenticated and answered for itself.
+// Blob Batch. Every part is authenticated, charged, answered and written down for itself.
 extension AzureBlobService {
     /// How many parts of one batch are worked on at a time.
     private static let partsAtATime = 8
@@ -39,9 +39,9 @@ extension AzureBlobService {
         if let container { _ = try await namespace.containerProperties(call.address(container), lease: nil) }
         let scope = BatchScope(version: call.version, account: call.account.name, container: container)
 
-        let responses = await answers(to: parts.map { request(for: $0, of: call) }, scope)
+        let answered = await answers(to: parts.map { request(for: $0, of: call) }, scope)
         var written = BatchResponse(id: configuration.world.uuid())
-        for (part, response) in zip(parts, responses) {
+        for (part, (response, _)) in zip(parts, answered) {
             var body = ByteBuffer()
             if case .bytes(let bytes) = response.body { body = bytes }
             var headers = response.headers.map { (name: $0.name, value: $0.value) }
@@ -52,6 +52,7 @@ extension AzureBlobService {
         }
         var answer = Answer(.accepted, body: .bytes(written.finish()))
         answer.set("Content-Type", written.contentType)
+        answer.parts = answered.map { $0.record }
         return answer
     }
 
@@ -67,18 +68,31 @@ extension AzureBlobService {
             peer: call.request.peer, body: EmptyBody())
     }
 
+    private typealias AnsweredPart = (response: HTTPResponse, record: PartRecord)
+
+    private func answer(to request: HTTPRequest, _ scope: BatchScope) async -> AnsweredPart {
+        let startedAt = configuration.world.monotonicNanoseconds()
+        let response = await respond(to: request, within: scope)
+        let duration = configuration.world.monotonicNanoseconds() - startedAt
+        return (
+            response,
+            PartRecord(
+                id: request.id, requestHeaders: request.head.headers, response: response, durationNanoseconds: duration)
+        )
+    }
+
     /// In the order of the requests.
-    private func answers(to requests: [HTTPRequest], _ scope: BatchScope) async -> [HTTPResponse] {
-        await withTaskGroup(of: (Int, HTTPResponse).self) { group in
-            var answers = [HTTPResponse?](repeating: nil, count: requests.count)
+    private func answers(to requests: [HTTPRequest], _ scope: BatchScope) async -> [AnsweredPart] {
+        await withTaskGroup(of: (Int, AnsweredPart).self) { group in
+            var answers = [AnsweredPart?](repeating: nil, count: requests.count)
             var waiting = requests.enumerated().makeIterator()
             func startNext() {
                 guard let (index, request) = waiting.next() else { return }
-                group.addTask { (index, await self.respond(to: request, within: scope)) }
+                group.addTask { (index, await self.answer(to: request, scope)) }
             }
             for _ in 0..<Self.partsAtATime { startNext() }
-            while let (index, response) = await group.next() {
-                answers[index] = response
+            while let (index, answered) = await group.next() {
+                answers[index] = answered
                 startNext()
             }
             return answers.compactMap { $0 }
