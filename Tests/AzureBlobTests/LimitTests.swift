@@ -1,4 +1,5 @@
 import Access
+import HTTPExchange
 import NIOHTTP1
 import StorageModel
 import StorageTestKit
@@ -62,6 +63,7 @@ import Testing
         let statuses = reply.parts.map(\.status.code)
         #expect(statuses.count { $0 == 202 } == 3 && statuses.count { $0 == 503 } == 9, "\(statuses)")
         #expect(reply.text.contains("x-ms-error-code: ServerBusy") && reply.text.contains("Retry-After: 1"))
+        #expect(reply.parts.allSatisfy { $0.audit.redactedURI?.contains("sig=REDACTED") == true })
         fixture.world.advance(seconds: 4)
         let left = await fixture.send(.GET, "/box?restype=container&comp=list&prefix=part")
         #expect(left.elements("Name").count == 9)

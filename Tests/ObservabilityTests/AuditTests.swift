@@ -180,7 +180,8 @@ import Testing
         for name in ["ReferrerHeader", "AcceptHeader", "ClientRequestId", "RequestMd5", "AccessTier"] {
             #expect(lines[0].contains("\"\(name)\":\"\(half)"), "\(name)")
         }
-        #expect(lines[0].contains(#""UserAgentHeader":"-"# + String(repeating: "é", count: 1_023) + "[... 3954 bytes cut]"))
+        #expect(
+            lines[0].contains(#""UserAgentHeader":"-"# + String(repeating: "é", count: 1_023) + "[... 3954 bytes cut]"))
         #expect(lines[0].contains(String(repeating: "u", count: 8_183) + "[... 11817 bytes cut]"))
         #expect(lines[0].contains(#""CorrelationId":"long""#))
         #expect(!lines[1].contains("cut]") && lines[1].contains("If-Match=5"))

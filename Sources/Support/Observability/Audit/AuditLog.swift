@@ -15,9 +15,10 @@ package enum AuditDestination: Sendable, Hashable {
 
 /// Takes audit records from event loops and writes them on a thread of its own.
 ///
-/// `append` never waits: it puts the record into a queue that is bounded in lines and in bytes. With `.drop`, what does not fit or cannot be written is
-/// dropped and counted. With `.refuse`, `hasRoom` makes the front door turn requests away while the queue is full or
-/// lines cannot be written, and the lines of requests that were already let in are kept until they can be.
+/// `append` never waits: it puts the record into a queue that is bounded in lines and in bytes. With `.drop`, what does
+/// not fit or cannot be written is dropped and counted. With `.refuse`, `hasRoom` makes the front door turn requests away
+/// while the queue is full or lines cannot be written, and the lines of requests that were already let in are kept until
+/// they can be.
 package final class AuditLog: Sendable {
     package enum Overflow: Sendable, Hashable { case drop, refuse }
 
@@ -65,7 +66,8 @@ package final class AuditLog: Sendable {
     /// - Parameter onTrouble: called on the writer's thread with the error number when lines cannot be written any more,
     ///   and with `nil` when they can again.
     package init(
-        _ destination: AuditDestination, capacity: Int = 16_384, capacityBytes: Int = 16 << 20, overflow: Overflow = .drop,
+        _ destination: AuditDestination, capacity: Int = 16_384, capacityBytes: Int = 16 << 20,
+        overflow: Overflow = .drop,
         rotation: AuditRotation = AuditRotation(), metrics: MetricRegistry, world: World = .system,
         onTrouble: @escaping @Sendable (_ errorNumber: CInt?) -> Void = { _ in }
     ) throws(OpenFailure) {
