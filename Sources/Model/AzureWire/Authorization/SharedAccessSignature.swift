@@ -126,7 +126,8 @@ package struct SharedAccessSignature: Sendable {
                     return names
                 }
                 let signedParameters = try names("srq")
-                for parameter in query.parameters where signedParameters.contains(where: { $0.asciiLowercased == parameter.name }) {
+                for parameter in query.parameters
+                where signedParameters.contains(where: { $0.asciiLowercased == parameter.name }) {
                     guard parameter.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
                         throw Malformed(detail: "\(parameter.name) has a control character")
                     }

@@ -52,11 +52,7 @@ extension AzureBlobService {
         }
         var answer = Answer(.accepted, body: .bytes(written.finish()))
         answer.set("Content-Type", written.contentType)
-<<<<<<< HEAD
-        answer.parts = answered.map(\.record)
-=======
         answer.parts = answered.map { $0.record }
->>>>>>> 7cf6af4088f505eed46835cacaea586c15d3c7aa
         return answer
     }
 
