@@ -65,7 +65,8 @@ enum SharedAccessSignatureProperties {
             guard let other = try? SharedAccessSignature(QueryString(parameters: parameters)) else { continue }
             let isSigned =
                 switch other.form {
-                case .account: !["si", "rsct"].contains(name)
+                // Those of a user delegation key mean nothing here.
+                case .account: !["si", "rsct", "skoid", "ske"].contains(name)
                 case .service:
                     !(["sip", "spr"].contains(name) && other.version < .signedAddresses) && name != "skoid"
                         && name != "ske" && name != "ss" && name != "srt"
