@@ -6,7 +6,8 @@ package import StorageModel
 ///
 /// A change is one transaction, and after it the directory is updated: it counts for every request that begins after
 /// the call has returned. Changes of one account come into the directory in the order of their commits. When the outcome
-/// of a commit is unknown (`.unavailable`), the directory stays as it was; the same call again settles it.
+/// of a commit is unknown (`.unavailable`), the directory shows what the store has then, if it can be read; the same call
+/// again settles it, also when it is refused because it had been done.
 package final class AccessStore: Sendable {
     /// Told inside the transaction that removes an account: answers whether the account holds nothing any more, and takes
     /// away what others keep about it.
@@ -154,31 +155,57 @@ package final class AccessStore: Sendable {
 
     // MARK: - Changes
 
-    /// Runs one change and shows its outcome.
+    /// Runs one change and shows its outcome. A refusal is about what is stored, so that is shown, too: it differs from
+    /// the directory after a commit that took effect and was never heard of.
     /// - Parameter body: must write something, or refuse. Answers why it refuses.
     /// - Returns: the account as it is now; `nil` when it is gone.
     func change(
         _ name: AccountName,
         _ body: @escaping @Sendable (inout Stored, any MetadataTransaction) throws(StorageFailure) -> AccessRefusal?
     ) async throws(AccessFailure) -> Account? {
-        let committed: Committed<Result<Account?, AccessRefusal>>
+        let committed: Committed<Outcome>
         do {
             committed = try await metadata.transact { [self] transaction throws(StorageFailure) in
-                var stored = try StoredAccess.account(name, in: transaction)
-                if let refusal = try body(&stored, transaction) { return .failure(refusal) }
-                return .success(try account(name, stored))
+                let found = try StoredAccess.account(name, in: transaction)
+                var stored = found
+                if let refusal = try body(&stored, transaction) {
+                    return .refused(refusal, try account(name, found), asOf: transaction.version)
+                }
+                return .changed(try account(name, stored))
             }
-        } catch { throw .store(error) }
+        } catch {
+            if error.code == .unavailable { await showStored(name) }
+            throw .store(error)
+        }
         switch committed.result {
-        case .failure(let refusal): throw .refused(refusal)
-        case .success(let account):
-            show(account, name, asOf: committed.version)
+        case .refused(let refusal, let account, let version):
+            show(account, name, asOf: version)
+            throw .refused(refusal)
+        case .changed(let account):
+            guard let version = committed.version else { preconditionFailure("a change wrote nothing") }
+            show(account, name, asOf: version)
             return account
         }
     }
 
-    private func show(_ account: Account?, _ name: AccountName, asOf version: Version?) {
-        guard let version else { preconditionFailure("a change wrote nothing") }
+    private enum Outcome: Sendable {
+        case changed(Account?)
+        /// With the account as it is stored.
+        case refused(AccessRefusal, Account?, asOf: Version)
+    }
+
+    /// After a commit of unknown outcome: what a read finds counts. A store that cannot be read either leaves the
+    /// directory as it was; the caller hears of the first failure, and the next change of the account shows it.
+    private func showStored(_ name: AccountName) async {
+        do {
+            let found = try await metadata.read(.point) { [self] reader throws(StorageFailure) in
+                (account: try account(name, StoredAccess.account(name, in: reader)), version: reader.version)
+            }
+            show(found.account, name, asOf: found.version)
+        } catch { return }
+    }
+
+    private func show(_ account: Account?, _ name: AccountName, asOf version: Version) {
         state.withLock { state in
             if let shown = state.shown[name], shown > version { return }
             state.shown[name] = version
