@@ -168,20 +168,24 @@ import Testing
             kind: .managedIdentity(resource: "/subscriptions/s"))
     }
 
+    private func known(_ fixture: AccessStoreFixture, _ number: Int = 0) -> [Identity] {
+        fixture.store.delegators(tenant: Fixture.tid, objectID: "object-\(number)")
+    }
+
     @Test("are known until their key ends, also after a restart") func known() async throws {
         let fixture = try await Fixture.start()
         let end = fixture.world.now.adding(seconds: 60)
         try await fixture.store.noteDelegator(identity(groups: ["g1", "g2"]), until: end)
         for fixture in [fixture, try await fixture.restarted()] {
-            let found = try #require(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0"))
+            let found = try #require(known(fixture).first)
             #expect(found == identity(groups: ["g1", "g2"]))
             #expect(found.kind == .managedIdentity(resource: "/subscriptions/s"))
-            #expect(fixture.store.delegator(tenant: "other", objectID: "object-0") == nil)
-            #expect(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-1") == nil)
+            #expect(fixture.store.delegators(tenant: "other", objectID: "object-0").isEmpty)
+            #expect(known(fixture, 1).isEmpty)
         }
         fixture.world.set(end)
-        #expect(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0") == nil)
-        #expect(try await fixture.restarted().store.delegator(tenant: Fixture.tid, objectID: "object-0") == nil)
+        #expect(known(fixture).isEmpty)
+        #expect(known(try await fixture.restarted()).isEmpty)
     }
 
     @Test("the last token counts, the longest key too, and what is known is not written again")
@@ -192,12 +196,45 @@ import Testing
         fixture.faulty.reset()
         try await fixture.store.noteDelegator(identity(groups: ["old"]), until: near)
         #expect(fixture.faulty.calls.isEmpty)
-        try await fixture.store.noteDelegator(identity(groups: ["new"], application: nil), until: near)
+        try await fixture.store.noteDelegator(identity(groups: ["new"]), until: near)
         fixture.world.set(near)
         for fixture in [fixture, try await fixture.restarted()] {
-            let found = try #require(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0"))
-            #expect(found.groups == ["new"] && found.applicationID == nil)
+            #expect(known(fixture) == [identity(groups: ["new"])])
         }
+    }
+
+    @Test("are one for each application, with the groups of its own last token") func applications() async throws {
+        let fixture = try await Fixture.start()
+        let until = fixture.world.now.adding(seconds: 60)
+        let noted = [
+            identity(groups: ["g1"], application: "one"), identity(groups: ["g2"], application: "two"),
+            identity(groups: [], application: nil),
+        ]
+        for identity in noted { try await fixture.store.noteDelegator(identity, until: until) }
+        for fixture in [fixture, try await fixture.restarted()] {
+            let found = known(fixture).sorted { ($0.applicationID ?? "") < ($1.applicationID ?? "") }
+            #expect(found == [noted[2], noted[0], noted[1]])
+        }
+    }
+
+    @Test("are eight for each principal: the one whose key ends first makes room") func perPrincipal() async throws {
+        let fixture = try await Fixture.start()
+        let now = fixture.world.now
+        try await fixture.store.noteDelegator(identity(1), until: now.adding(seconds: 1))
+        // The third one ends first, then the others from the first on.
+        for number in 0..<9 {
+            let until = now.adding(seconds: number == 2 ? 10 : 100 + Int64(number))
+            try await fixture.store.noteDelegator(identity(application: "app \(number)"), until: until)
+        }
+        // One that ends before all others is kept: its key is about to be given out.
+        try await fixture.store.noteDelegator(identity(application: "app 9"), until: now.adding(seconds: 5))
+        for fixture in [fixture, try await fixture.restarted()] {
+            let applications = Set(known(fixture).map(\.applicationID))
+            #expect(applications == Set([1, 3, 4, 5, 6, 7, 8, 9].map { "app \($0)" }))
+            #expect(known(fixture, 1).count == 1)
+            #expect(fixture.store.state.withLock { $0.delegators.count } == 9)
+        }
+        #expect(fixture.metadata.contents.count == 9)
     }
 
     @Test("expired ones leave memory and store when others come") func expired() async throws {
@@ -215,19 +252,18 @@ import Testing
     @Test("too many are refused, never dropped") func bounded() async throws {
         let fixture = try await Fixture.start()
         let until = fixture.world.now.adding(seconds: 60)
-        let filler = (0..<AccessStore.maximumDelegators).map { number in
-            (
-                DelegatorID(tenant: "t", object: "\(number)"),
-                KnownDelegator(
-                    DelegatorID(tenant: "t", object: "\(number)"), DelegatorRecord(identity(number), until: until))
-            )
+        fixture.store.state.withLock { state in
+            for number in 0..<AccessStore.maximumDelegators {
+                let id = DelegatorID(tenant: "t", object: "\(number)", application: "")
+                state.delegators.set(
+                    KnownDelegator(id, DelegatorRecord(identity(number), until: until)), for: id)
+            }
         }
-        fixture.store.state.withLock { $0.delegators = Dictionary(filler, uniquingKeysWith: { first, _ in first }) }
         let failure = await #expect(throws: StorageFailure.self) {
             try await fixture.store.noteDelegator(identity(), until: until)
         }
         #expect(failure?.code == .busy(retryAfterSeconds: 60))
-        #expect(fixture.store.delegator(tenant: "t", objectID: "0") != nil)
+        #expect(!fixture.store.delegators(tenant: "t", objectID: "0").isEmpty)
         fixture.world.advance(seconds: 61)
         try await fixture.store.noteDelegator(identity(), until: fixture.world.now.adding(seconds: 60))
     }
@@ -239,6 +275,6 @@ import Testing
         await #expect(throws: StorageFailure.self) {
             try await fixture.store.noteDelegator(identity(), until: fixture.world.now.adding(seconds: 60))
         }
-        #expect(fixture.store.delegator(tenant: Fixture.tid, objectID: "object-0") == nil)
+        #expect(known(fixture).isEmpty)
     }
 }

@@ -25,7 +25,7 @@ package final class AccessStore: Sendable {
         /// The commit that the directory shows an account as of. Stays when the account goes, so that a change that was
         /// committed before that does not bring it back.
         var shown: [AccountName: Version] = [:]
-        var delegators: [DelegatorID: KnownDelegator] = [:]
+        var delegators = KnownDelegators()
     }
 
     /// One account's records as a transaction sees them.
@@ -46,8 +46,7 @@ package final class AccessStore: Sendable {
     private init(
         metadata: any MetadataStore, directory: AccountDirectory, configured: [AccountName: Account],
         defaults: AccountSwitches, nodeKey: NodeKey, removal: @escaping Removal,
-        delegators: [DelegatorID: KnownDelegator],
-        world: World
+        delegators: KnownDelegators, world: World
     ) {
         self.metadata = metadata
         self.directory = directory
@@ -79,12 +78,13 @@ package final class AccessStore: Sendable {
         let isSealed = found.accounts.contains { name, stored in
             stored.record?.keys.isEmpty == false && !configuredNames.contains(name)
         }
-        let now = world.now()
+        var delegators = found.delegators
+        delegators.removeExpired(at: world.now())
         let store = AccessStore(
             metadata: metadata, directory: directory,
             configured: Dictionary(configured.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }),
             defaults: defaults, nodeKey: try await nodeKey(isSealed), removal: removal,
-            delegators: found.delegators.filter { $0.value.until > now }, world: world)
+            delegators: delegators, world: world)
         for name in Set(found.accounts.keys).union(store.configured.keys) {
             if let account = try store.account(name, found.accounts[name] ?? Stored()) { directory.set(account) }
         }
@@ -96,12 +96,13 @@ package final class AccessStore: Sendable {
 
     /// See `NodeKey.userDelegationKey`.
     package func userDelegationKey(
-        tenant: String, objectID: String, account: AccountName, start: Timestamp, expiry: Timestamp, service: String,
+        of identity: Identity, account: AccountName, start: Timestamp, expiry: Timestamp, service: String,
         version: String, epoch: UInt64
     ) -> [UInt8] {
-        nodeKey.userDelegationKey(
-            tenant: tenant, objectID: objectID, account: account, start: start, expiry: expiry, service: service,
-            version: version, epoch: epoch)
+        let id = DelegatorID(identity)
+        return nodeKey.userDelegationKey(
+            tenant: id.tenant, objectID: id.object, application: id.application, account: account, start: start,
+            expiry: expiry, service: service, version: version, epoch: epoch)
     }
 
     // MARK: - Records and accounts
