@@ -91,6 +91,14 @@ package final class AccessStore: Sendable {
         return store
     }
 
+    /// Whether the store holds an account of this name: for transactions of others that must not outlive it. Accounts
+    /// that come with the configuration are not in the store.
+    package static func holds(
+        _ name: AccountName, in reader: any MetadataReader
+    ) throws(StorageFailure) -> Bool {
+        try StoredAccess.record(name, in: reader)?.keys.isEmpty == false
+    }
+
     package var names: [AccountName] { directory.names }
     package subscript(name: AccountName) -> Account? { directory[name] }
 
