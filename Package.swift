@@ -209,7 +209,7 @@ let package = Package(
             "NodeTests",
             [
                 "Node", "Access", "Admin", "FrontDoor", "Metadata", "Namespace", "Observability", "StorageModel",
-                "Tokens",
+                "StorageTestKit", "Tokens",
                 .logging,
             ]),
         tests("ModelCheckTests", ["modelcheck", "Namespace", "StorageModel", "StorageTestKit"]),

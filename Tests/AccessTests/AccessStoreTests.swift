@@ -207,7 +207,7 @@ import Testing
         #expect(try await fixture.restarted().directory[harbor]?.delegationEpoch == after)
         let keys = [before, after].map { epoch in
             fixture.store.userDelegationKey(
-                tenant: Fixture.tid, objectID: Fixture.oid, account: harbor, start: TestWorld.start,
+                of: Identity(tenantID: Fixture.tid, objectID: Fixture.oid), account: harbor, start: TestWorld.start,
                 expiry: TestWorld.start.adding(seconds: 60), service: "b", version: "2023-11-03", epoch: epoch)
         }
         #expect(keys[0] != keys[1])

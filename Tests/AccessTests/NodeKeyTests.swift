@@ -63,6 +63,7 @@ import Testing
     struct Parts {
         var tenant = "00000000-0000-0000-0000-0000000000bb"
         var object = "00000000-0000-0000-0000-0000000000aa"
+        var application = "00000000-0000-0000-0000-0000000000cc"
         var account = "harbor"
         var start: Int64 = 1_709_294_400
         var expiry: Int64 = 1_709_298_000
@@ -72,7 +73,8 @@ import Testing
 
         func key(_ node: NodeKey) throws -> [UInt8] {
             node.userDelegationKey(
-                tenant: tenant, objectID: object, account: try AccountName(validating: account),
+                tenant: tenant, objectID: object, application: application,
+                account: try AccountName(validating: account),
                 start: Timestamp(seconds: start), expiry: Timestamp(seconds: expiry), service: service,
                 version: version, epoch: epoch)
         }
@@ -81,13 +83,15 @@ import Testing
     @Test("derives user delegation keys as others compute them") func delegationVector() throws {
         #expect(
             try Parts().key(Self.key())
-                == Self.hex("e41508169d4374414c6aaed404bf35a262cf40e53da78bb3e6531953df9ac6a6"))
+                == Self.hex("780189b17195a1c1222e875338ebffc88d645be93bf462c4ae573fc469f63573"))
     }
 
     @Test("derives another key for every part that differs, and for parts that only look alike")
     func delegationParts() throws {
         let changes: [(inout Parts) -> Void] = [
-            { _ in }, { $0.tenant = "t" }, { $0.object = "o" }, { $0.account = "quarry" }, { $0.start += 1 },
+            { _ in }, { $0.tenant = "t" }, { $0.object = "o" }, { $0.application = "" },
+            { ($0.object, $0.application) = ($0.object + $0.application, "") }, { $0.account = "quarry" },
+            { $0.start += 1 },
             { $0.expiry += 1 }, { $0.service = "q" }, { $0.version = "2024-05-04" }, { $0.epoch += 1 },
             { ($0.service, $0.version) = ("b2", "023-11-03") }, { ($0.service, $0.version) = ("", "b2023-11-03") },
             { ($0.start, $0.expiry) = ($0.expiry, $0.start) }, { ($0.tenant, $0.object) = ($0.object, $0.tenant) },

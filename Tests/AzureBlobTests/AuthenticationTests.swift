@@ -121,6 +121,23 @@ import Testing
                 == 401)
     }
 
+    /// A name that has only staged blocks is, for strangers, a name like any other that is not there.
+    @Test func uncommittedNamesAreNotShown() async throws {
+        let fixture = try await Fixture()
+        let access = [("x-ms-blob-public-access", "container")]
+        #expect(await fixture.send(.PUT, "/box?restype=container", access, via: .open).status == 201)
+        let block = "/box/staged?comp=block&blockid=MQ%3D%3D"
+        #expect(await fixture.send(.PUT, block, body: [1], via: .open).status == 201)
+        for name in ["staged", "absent"] {
+            for query in ["comp=blocklist", "comp=blocklist&blocklisttype=committed"] {
+                let reply = await fixture.send(.GET, "/box/\(name)?\(query)", signing: .none, via: .open)
+                #expect(reply.status == 404 && reply.error == "BlobNotFound", "\(name) \(query)")
+            }
+        }
+        let owner = await fixture.send(.GET, "/box/staged?comp=blocklist", via: .open)
+        #expect(owner.status == 200 && owner["x-ms-blob-content-length"] == "0")
+    }
+
     @Test(
         arguments: [("blob", 200, 401, 401), ("container", 200, 200, 200), (nil, 401, 401, 401)]
             as [(String?, Int, Int, Int)])

@@ -22,6 +22,8 @@ struct TestToken {
     }()
 
     var objectID = user
+    /// `nil` for a token that names none.
+    var application: String? = TestToken.application
     var audience = "https://storage.azure.com"
     var groups: [String] = []
     var validFor: Int64 = 3600
@@ -35,10 +37,11 @@ struct TestToken {
 
     func text(_ fixture: Fixture) throws -> String {
         let now = fixture.world.now.seconds
+        let party = application.map { "\"azp\":\"\($0)\"," } ?? ""
         let list = groups.map { "\"\($0)\"" }.joined(separator: ",")
         let claims = """
             {"iss":"https://login.microsoftonline.com/\(Self.tenant)/v2.0","aud":"\(audience)","tid":"\(Self.tenant)",\
-            "oid":"\(objectID)","azp":"\(Self.application)","ver":"2.0","iat":\(now - 60),"nbf":\(now - 60),\
+            "oid":"\(objectID)",\(party)"ver":"2.0","iat":\(now - 60),"nbf":\(now - 60),\
             "exp":\(now + validFor),"groups":[\(list)]}
             """
         let head = Self.base64URL(Array(#"{"typ":"JWT","alg":"RS256","kid":"k"}"#.utf8))

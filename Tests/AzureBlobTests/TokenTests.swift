@@ -75,6 +75,37 @@ import Testing
         #expect(await fixture.send(.GET, "/box/a", signature: query).status == 200)
     }
 
+    /// The key decides through which application a signature comes: tokens of other applications add nothing to it and
+    /// take nothing from it.
+    @Test func applications() async throws {
+        let other = "bbbbbbbb-0000-0000-0000-000000000009"
+        let tokens = [
+            TestToken(), TestToken(application: other), TestToken(application: other, groups: [TestToken.group]),
+            TestToken(application: nil),
+        ]
+        // What each of them may do: the second token of the other application brings a group to it.
+        let allowed = [[200, 403], [200, 200], [200, 200], [403, 403]]
+        for order in [[0, 1, 2, 3], [3, 2, 0]] {
+            let fixture = try await Self.fixture()
+            try await fixture.assign(.delegator)
+            try await fixture.assign(.reader, to: .application(TestToken.application))
+            try await fixture.assign(.contributor, to: .group(TestToken.group))
+            var queries: [(Int, String)] = []
+            for number in order {
+                queries.append((number, try await DelegationKey.fetch(fixture, tokens[number]).query(fixture, "rw")))
+            }
+            for (number, query) in queries {
+                let statuses = [
+                    await fixture.send(.GET, "/box/a", signature: query).status,
+                    await fixture.send(.PUT, "/box/a?comp=metadata", signature: query).status,
+                ]
+                #expect(statuses == allowed[number], "token \(number) of \(order)")
+            }
+            let reply = await fixture.send(.GET, "/box/a", signature: queries[0].1)
+            #expect(reply.audit.requester?.applicationID == tokens[order[0]].application)
+        }
+    }
+
     @Test func keyTerms() async throws {
         let fixture = try await Self.fixture()
         try await fixture.assign(.delegator)

@@ -56,6 +56,44 @@ import Testing
         #expect(alone.listen == nil)
     }
 
+    @Test(
+        arguments: [
+            ("127.0.0.1:1", true), ("127.9.9.9:1", true), ("[::1]:1", true), ("localhost:1", true),
+            ("LocalHost:1", true), ("0.0.0.0:1", false), ("[::]:1", false), ("10.0.0.1:1", false),
+            ("127.example.net:1", false), ("127.0.0.1.example.net:1", false), ("localhost.example.net:1", false),
+            ("node:1", false),
+        ])
+    func plainAdmin(address: String, isLoopback: Bool) throws {
+        let told = message([.admin: [address]])
+        #expect(told.contains("admin-plain") == !isLoopback, "\(told)")
+        #expect(try configuration([.admin: [address], .adminPlain: ["true"]]).admin.isLoopback == isLoopback)
+        let tls = try configuration([.admin: [address], .adminTLSCertificate: ["a"]])
+        #expect(tls.network.adminCertificate != nil)
+    }
+
+    @Test func clientsKeepTheTokenToThemselves() throws {
+        func told(_ address: String, token: String? = "t", tls: AdminClient.TLS? = nil, plain: Bool = false) -> String {
+            do {
+                _ = try AdminClient(address: address, token: token, tls: tls, allowsPlain: plain)
+                return "no error"
+            } catch { return error.description }
+        }
+        let tls = try #require(try AdminClient.TLS(authorities: "ca", certificate: nil))
+        #expect(told("10.0.0.1:1").contains("--admin-plain"))
+        #expect(told("node.example.net:1").contains("--admin-plain"))
+        for address in ["127.0.0.1:1", "localhost:1", "[::1]:1"] { #expect(told(address) == "no error") }
+        #expect(told("10.0.0.1:1", tls: tls) == "no error")
+        #expect(told("10.0.0.1:1", plain: true) == "no error")
+        #expect(told("10.0.0.1:1", token: nil) == "no error")
+        // A certificate without authorities would go nowhere, in plain text.
+        let refusal = #expect(throws: SettingError.self) {
+            try AdminClient.TLS(authorities: nil, certificate: "certificate")
+        }
+        #expect(refusal?.description.contains("--admin-ca") == true)
+        #expect(try AdminClient.TLS(authorities: nil, certificate: nil) == nil)
+        #expect(try AdminClient.TLS(authorities: "ca", certificate: "both")?.certificate?.key == "both")
+    }
+
     @Test func proxies() throws {
         let sources = try #require(
             try configuration([.proxyProtocolFrom: ["10.1.0.0/16", "fd00::/8"]]).network.proxySources)

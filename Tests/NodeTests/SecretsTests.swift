@@ -35,7 +35,8 @@ import Testing
     /// What a node key derives tells which one it is.
     private func sight(_ key: NodeKey?) throws -> [UInt8]? {
         key?.userDelegationKey(
-            tenant: "t", objectID: "o", account: try AccountName(validating: "harbor"), start: Timestamp(seconds: 1),
+            tenant: "t", objectID: "o", application: "", account: try AccountName(validating: "harbor"),
+            start: Timestamp(seconds: 1),
             expiry: Timestamp(seconds: 2), service: "b", version: "v", epoch: 0)
     }
 

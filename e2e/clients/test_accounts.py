@@ -124,6 +124,21 @@ def test_the_admin_port_wants_the_token(managed):
         assert [get(scraped, path)[0] for path in ("/metrics", "/status", "/accounts")] == [200, 200, 401]
 
 
+def test_the_token_stays_on_the_machine(managed, tmp_path):
+    """Neither the node nor its commands use it in plain text beyond loopback, unless they are told to."""
+    for address in ("192.0.2.1:1", "0.0.0.0:1", "127.example.invalid:1"):
+        status, _, error = forebay(managed, "status", FOREBAY_ADMIN=address)
+        assert status == 2 and "--admin-plain" in error, error
+        status, _, error = forebay(managed, "serve", "--data", str(tmp_path / "other"), "--admin", address)
+        assert status == 64 and "admin-plain" in error, error
+    port = managed.admin_url.rsplit(":", 1)[1]
+    assert forebay(managed, "status", FOREBAY_ADMIN=f"localhost:{port}")[0] == 0
+    assert forebay(managed, "status", FOREBAY_ADMIN=f"0.0.0.0:{port}", FOREBAY_ADMIN_PLAIN="true")[0] == 0
+    assert forebay(managed, "status", "--admin", f"0.0.0.0:{port}", "--admin-plain")[0] == 0
+    status, _, error = forebay(managed, "status", "--admin-certificate", str(tmp_path / "c.pem"))
+    assert status == 2 and "--admin-ca" in error, error
+
+
 def test_configured_accounts_keep_their_keys(tmp_path):
     with Node(dev=False, accounts=ACCOUNTS) as node:
         for arguments in (("keys", "harbor"), ("rotate-key", "harbor", "1"), ("delete", "harbor")):

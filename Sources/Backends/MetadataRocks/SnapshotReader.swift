@@ -13,6 +13,8 @@ final class SnapshotReader: MetadataReader {
         self.tier = tier
     }
 
+    var version: Version { Version(snapshot.version) }
+
     func get(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? {
         ReservedKeys.requireUserKey(key)
         do { return try snapshot.get(key, tier) } catch {

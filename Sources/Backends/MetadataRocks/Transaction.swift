@@ -67,6 +67,7 @@ final class Transaction: MetadataTransaction {
     init(_ reader: SnapshotReader) { self.reader = reader }
 
     var reads: ReadSet { recorder.reads }
+    var version: Version { reader.version }
 
     func get(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? {
         assertNotWritten(key)

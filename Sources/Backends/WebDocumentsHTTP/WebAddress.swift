@@ -24,7 +24,6 @@ struct WebAddress: Sendable, Equatable {
         "0.0.0.0/8", "169.254.0.0/16", "168.63.129.16", "224.0.0.0/4", "240.0.0.0/4", "::", "fe80::/10", "ff00::/8",
         "fd00:ec2::254", "fd20:ce::254",
     ].compactMap { IPRange(cidr: $0) }
-    private static let loopback = ["127.0.0.0/8", "::1"].compactMap { IPRange(cidr: $0) }
 
     /// - Throws: `.unavailable` when any of the addresses must not be asked: a name that also leads elsewhere is not
     ///   a name to trust.
@@ -35,7 +34,7 @@ struct WebAddress: Sendable, Equatable {
                 throw StorageFailure(.unavailable, cause: "\(url): \(address.text) is not asked for documents")
             }
             guard isPlain else { continue }
-            guard allowsPlainLoopback, Self.loopback.contains(where: { $0.contains(address) }) else {
+            guard allowsPlainLoopback, address.isLoopback else {
                 throw StorageFailure(.unavailable, cause: "\(url) is not https")
             }
         }

@@ -60,17 +60,18 @@ package struct NodeKey: Sendable, CustomStringConvertible {
     /// The user delegation key of a principal: 32 bytes that need not be stored, because the same parts give them again.
     /// - Parameters:
     ///   - tenant: and `objectID`: of the principal.
+    ///   - application: that it came through: its roles count for the key's signatures. Empty for none.
     ///   - start: and `expiry`: between which it is valid; whole seconds count.
     ///   - service: `b` (`sks`).
     ///   - version: of the service that it was made by (`skv`).
     ///   - epoch: of the account: `Account.delegationEpoch`.
     package func userDelegationKey(
-        tenant: String, objectID: String, account: AccountName, start: Timestamp, expiry: Timestamp, service: String,
-        version: String, epoch: UInt64
+        tenant: String, objectID: String, application: String, account: AccountName, start: Timestamp,
+        expiry: Timestamp, service: String, version: String, epoch: UInt64
     ) -> [UInt8] {
         let text = Self.join([
-            "user-delegation-key", tenant, objectID, account.value, String(start.seconds), String(expiry.seconds),
-            service, version, String(epoch),
+            "user-delegation-key", tenant, objectID, application, account.value, String(start.seconds),
+            String(expiry.seconds), service, version, String(epoch),
         ])
         return HMAC<SHA256>.authenticationCode(for: text, using: deriving).withUnsafeBytes { Array($0) }
     }

@@ -16,6 +16,8 @@ package final class Namespace: Sendable {
     let readers = ReaderRegistry()
     let trashSignal = Signal()
 
+    package typealias AccountExists = @Sendable (AccountName, any MetadataReader) throws(StorageFailure) -> Bool
+
     package struct Configuration: Sendable {
         /// Bodies up to this many bytes are stored in the metadata store, with their name, in one synced write.
         package var inlineLimit = 16 * 1024
@@ -28,6 +30,9 @@ package final class Namespace: Sendable {
         /// Change log records older than this are dropped.
         package var changeLogRetentionSeconds: Int64 = 7 * 24 * 3600
         package var allowsPublicAccess: @Sendable (AccountName) -> Bool = { _ in false }
+        /// Asked inside the transactions that give an account something of its own: what it reads joins what must not
+        /// change before their commit, so that nothing is made in an account that is being removed.
+        package var accountExists: AccountExists = { _, _ in true }
         package init() {}
     }
 

@@ -31,6 +31,10 @@ package struct IPAddress: Sendable, Hashable {
     }
 
     package var isIPv4: Bool { bytes.count == 4 }
+    /// 127.0.0.0/8 or ::1.
+    package var isLoopback: Bool {
+        isIPv4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
+    }
 }
 
 /// Addresses from `lower` to `upper`, both included, of one family.

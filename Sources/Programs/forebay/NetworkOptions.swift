@@ -27,13 +27,18 @@ struct NetworkOptions: ParsableArguments {
         name: .customLong("admin-client-ca"),
         help: "PEM file with authorities: clients of the admin endpoint must show a certificate of theirs.")
     var adminClientCA: String?
+    @Flag(
+        name: .customLong("admin-plain"),
+        help: "Lets the admin endpoint listen beyond loopback without TLS: for private networks and containers.")
+    var adminPlain = false
 
     var flags: [Setting: [String]] {
         [
             .tlsListen: [tlsListen].compactMap { $0 }, .tlsCertificate: tlsCertificate, .tlsKey: tlsKey,
             .tlsMinimum: [tlsMinimum].compactMap { $0 }, .proxyProtocolFrom: proxyProtocolFrom,
             .adminTLSCertificate: [adminTLSCertificate].compactMap { $0 },
-            .adminTLSKey: [adminTLSKey].compactMap { $0 }, .adminClientCA: [adminClientCA].compactMap { $0 },
+            .adminPlain: adminPlain ? ["true"] : [], .adminTLSKey: [adminTLSKey].compactMap { $0 },
+            .adminClientCA: [adminClientCA].compactMap { $0 },
         ]
     }
 }

@@ -50,6 +50,8 @@ package struct Committed<Result: Sendable>: Sendable {
 
 /// A consistent view. Valid only inside the closure that it was given to, on that thread.
 package protocol MetadataReader {
+    /// Of the view: every commit up to this one shows in it, and no later one.
+    var version: Version { get }
     func get(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]?
     /// The same for one of the few keys that most requests read: a backend may keep such a value at hand for as long as
     /// the view lasts.

@@ -24,9 +24,19 @@ package struct AdminClient: Sendable {
         /// For a node that demands client certificates.
         package var certificate: (chain: String, key: String)?
 
-        package init(authorities: String, certificate: (chain: String, key: String)? = nil) {
+        /// From the command's options; `nil` without any.
+        /// - Parameter certificate: a file with the certificate and its key.
+        /// - Throws: for a certificate that no TLS is there for.
+        package init?(authorities: String?, certificate: String?) throws(SettingError) {
+            guard let authorities else {
+                guard certificate == nil else {
+                    throw SettingError(
+                        "--admin-certificate is shown over TLS alone: give the node's authorities with --admin-ca")
+                }
+                return nil
+            }
             self.authorities = authorities
-            self.certificate = certificate
+            self.certificate = certificate.map { ($0, $0) }
         }
 
         fileprivate func handler(_ host: String) throws -> NIOSSLClientHandler {
@@ -44,16 +54,27 @@ package struct AdminClient: Sendable {
         }
     }
 
-    /// `HOST:PORT`
-    private let address: String
+    private let endpoint: NodeConfiguration.Endpoint
     private let token: String?
     private let tls: TLS?
 
     /// - Parameters:
+    ///   - address: `HOST:PORT`
     ///   - token: needed for everything but the health pages, unless a client certificate is shown.
     ///   - tls: `nil` for an endpoint without TLS.
-    package init(address: String, token: String?, tls: TLS? = nil) {
-        self.address = address
+    ///   - allowsPlain: sends the token without TLS to other machines, too.
+    /// - Throws: for a token that others could read on its way.
+    package init(
+        address: String, token: String?, tls: TLS? = nil, allowsPlain: Bool = false
+    ) throws(SettingError) {
+        endpoint = try NodeConfiguration.endpoint(address, .admin)
+        guard token == nil || tls != nil || endpoint.isLoopback || allowsPlain else {
+            throw SettingError(
+                """
+                the admin token is not sent to \(endpoint) without TLS: give --admin-ca FILE, or --admin-plain where the \
+                network is private
+                """)
+        }
         self.token = token
         self.tls = tls
     }
@@ -62,7 +83,6 @@ package struct AdminClient: Sendable {
 
     /// - Parameter body: a JSON document.
     package func send(_ method: Method, _ path: String, body: [UInt8]? = nil) async throws -> Answer {
-        let endpoint = try NodeConfiguration.endpoint(address, .admin)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(5))
             .connect(host: endpoint.host, port: endpoint.port) { channel in
@@ -97,7 +117,7 @@ package struct AdminClient: Sendable {
     }
 
     private func head(_ method: Method, _ path: String, body: [UInt8]?) -> HTTPRequestHead {
-        var headers: HTTPHeaders = ["Host": address, "Connection": "close"]
+        var headers: HTTPHeaders = ["Host": endpoint.description, "Connection": "close"]
         if let token { headers.add(name: "Authorization", value: "Bearer \(token)") }
         if let body {
             headers.add(name: "Content-Type", value: "application/json")

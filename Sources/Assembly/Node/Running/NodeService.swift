@@ -221,7 +221,17 @@ package final class NodeService: Service {
         namespace.servesArchived = configuration.servesArchived
         namespace.rehydrationSeconds = Int64(configuration.rehydrationSeconds)
         namespace.allowsPublicAccess = { [accounts] in accounts[$0]?.switches.allowsPublicAccess ?? false }
+        namespace.accountExists = Self.accountExists(configured: configuration.accounts)
         return namespace
+    }
+
+    /// In the eyes of a transaction. Accounts of the configuration stay for as long as the node runs.
+    static func accountExists(configured: [Account]) -> Namespace.AccountExists {
+        let configured = Set(configured.map(\.name))
+        return { name, reader throws(StorageFailure) in
+            if configured.contains(name) { return true }
+            return try AccessStore.holds(name, in: reader)
+        }
     }
 
     /// The plain one first. With certificates and no address for TLS of its own, the one address speaks TLS.

@@ -10,7 +10,8 @@ package struct NodeConfiguration: Sendable {
     package struct Endpoint: Sendable, Hashable, CustomStringConvertible {
         package var host: String
         package var port: Int
-        package var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+        /// Names other than `localhost` (RFC 6761) may lead anywhere.
+        package var isLoopback: Bool { host.lowercased() == "localhost" || IPAddress(host)?.isLoopback == true }
         package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
     }
 
@@ -50,6 +51,13 @@ package struct NodeConfiguration: Sendable {
         listen = listenText == "none" ? nil : try Self.endpoint(listenText, .listen)
         network = try NetworkSettings(values, listens: listen != nil)
         admin = try Self.endpoint(values.text(.admin) ?? "127.0.0.1:10009", .admin)
+        guard try admin.isLoopback || network.adminCertificate != nil || values.flag(.adminPlain) else {
+            throw SettingError(
+                """
+                without TLS the admin endpoint's token crosses the network readable: give an admin-tls-certificate, a \
+                loopback address instead of \(admin), or admin-plain where the network is private
+                """)
+        }
         domains = values.texts(.domain).map { $0.lowercased() }
         isDevelopment = try values.flag(.dev)
         for endpoint in [listen, network.tlsListen].compactMap({ $0 }) where isDevelopment && !endpoint.isLoopback {
@@ -74,7 +82,7 @@ package struct NodeConfiguration: Sendable {
         entra = try Entra(values, isDevelopment: isDevelopment)
     }
 
-    static func endpoint(_ text: String, _ setting: Setting) throws -> Endpoint {
+    static func endpoint(_ text: String, _ setting: Setting) throws(SettingError) -> Endpoint {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65_535).contains(port)
         else { throw SettingError("\(setting.rawValue) is HOST:PORT, not \"\(text)\"") }

@@ -4,6 +4,7 @@ package enum Setting: String, CaseIterable, Sendable {
     case data
     case listen
     case admin
+    case adminPlain = "admin-plain"
     case domain
     case dev
     case accounts

@@ -47,8 +47,10 @@ package struct SettingValues: Sendable {
     package func text(_ setting: Setting) -> String? { values[setting]?.last }
     package func texts(_ setting: Setting) -> [String] { values[setting] ?? [] }
 
-    package func flag(_ setting: Setting) throws -> Bool {
-        switch text(setting)?.lowercased() {
+    package func flag(_ setting: Setting) throws(SettingError) -> Bool { try Self.flag(text(setting), setting) }
+
+    package static func flag(_ text: String?, _ setting: Setting) throws(SettingError) -> Bool {
+        switch text?.lowercased() {
         case nil, "false", "0", "no", "off": return false
         case "true", "1", "yes", "on": return true
         case let other?: throw SettingError("\(setting.rawValue) is true or false, not \"\(other)\"")

@@ -18,8 +18,11 @@ enum AccessKeys {
     }
     static func assignment(of account: AccountName, id: String) -> [UInt8] { assignments(of: account) + id.utf8 }
 
-    static func delegator(_ id: DelegatorID) -> [UInt8] {
-        [Kind.delegator.rawValue] + id.tenant.utf8 + [0] + id.object.utf8
+    /// Ids hold no NUL, so it ends them.
+    static func delegator(_ id: DelegatorID) -> [UInt8] { delegators(like: id) + id.application.utf8 }
+    /// Of one principal, whatever the application.
+    static func delegators(like id: DelegatorID) -> [UInt8] {
+        [Kind.delegator.rawValue] + id.tenant.utf8 + [0] + id.object.utf8 + [0]
     }
 
     static func all(_ kind: Kind) -> KeyRange { KeyRange(prefix: [kind.rawValue]) }
@@ -37,13 +40,12 @@ enum AccessKeys {
         return (try name(key[1..<end]), id)
     }
 
-    /// Tenant and object in a key of kind `delegator`.
+    /// Tenant, object and application in a key of kind `delegator`.
     static func delegator(_ key: [UInt8]) throws(StorageFailure) -> DelegatorID {
-        guard let end = key.firstIndex(of: 0), end > 0,
-            let tenant = String(validating: key[1..<end], as: UTF8.self),
-            let object = String(validating: key[(end + 1)...], as: UTF8.self)
-        else { throw StorageFailure(.damaged, cause: "delegator key") }
-        return DelegatorID(tenant: tenant, object: object)
+        let parts = key.dropFirst().split(separator: 0, omittingEmptySubsequences: false)
+        let texts = parts.compactMap { String(validating: $0, as: UTF8.self) }
+        guard parts.count == 3, texts.count == 3 else { throw StorageFailure(.damaged, cause: "delegator key") }
+        return DelegatorID(tenant: texts[0], object: texts[1], application: texts[2])
     }
 
     private static func name(_ bytes: ArraySlice<UInt8>) throws(StorageFailure) -> AccountName {
@@ -53,8 +55,17 @@ enum AccessKeys {
     }
 }
 
-/// A principal that was given a user delegation key. Ids are GUIDs in lower case.
+/// A principal that was given a user delegation key through an application. Ids are GUIDs in lower case.
 struct DelegatorID: Hashable, Sendable {
     var tenant: String
     var object: String
+    /// Empty when the token named none.
+    var application: String
+}
+
+extension DelegatorID {
+    init(_ identity: Identity) {
+        self.init(
+            tenant: identity.tenantID, object: identity.objectID, application: identity.applicationID ?? "")
+    }
 }

@@ -117,13 +117,12 @@ struct RoleAssignmentRecord: AccessRecord {
     }
 }
 
-/// Kind `o`: who was given a user delegation key. Tenant and object id are in the key.
+/// Kind `o`: who was given a user delegation key. Tenant, object id and application are in the key.
 struct DelegatorRecord: AccessRecord {
     static let format: UInt8 = 1
 
     enum PrincipalKind: String, Codable, Sendable { case user, application, managedIdentity }
 
-    var applicationID: String?
     var groups: [String]
     var kind: PrincipalKind
     /// Of a managed identity.
@@ -132,7 +131,6 @@ struct DelegatorRecord: AccessRecord {
     var until: Int64
 
     init(_ identity: Identity, until: Timestamp) {
-        applicationID = identity.applicationID
         groups = identity.groups
         switch identity.kind {
         case .user: kind = .user
@@ -150,6 +148,7 @@ struct DelegatorRecord: AccessRecord {
             case .managedIdentity: .managedIdentity(resource: resource)
             }
         return Identity(
-            tenantID: id.tenant, objectID: id.object, applicationID: applicationID, groups: groups, kind: kind)
+            tenantID: id.tenant, objectID: id.object,
+            applicationID: id.application.isEmpty ? nil : id.application, groups: groups, kind: kind)
     }
 }

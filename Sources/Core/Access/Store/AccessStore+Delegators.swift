@@ -23,25 +23,24 @@ extension AccessStore {
     static let expiredPerNote = 16
 
     /// Remembers what a role decision about a signature needs: a signature names its principal by tenant and object alone,
-    /// while roles may be given to its groups and its application. The last token counts.
+    /// while roles may be given to its groups and to the application that it comes through. The groups are those of the
+    /// last token of the same application.
     /// - Parameters:
     ///   - identity: of somebody who is about to get a user delegation key.
     ///   - until: when that key ends.
     /// - Throws: `.busy` when too many principals have keys.
     package func noteDelegator(_ identity: Identity, until: Timestamp) async throws(StorageFailure) {
-        let id = DelegatorID(tenant: identity.tenantID, object: identity.objectID)
+        let id = DelegatorID(identity)
         let now = world.now()
         let plan = state.withLock { state -> Plan in
-            if let known = state.delegators[id], known.until >= until, known.identity == identity,
-                known.identity.kind == identity.kind
-            {
+            let known = state.delegators[id]
+            if let known, known.until >= until, known.identity == identity, known.identity.kind == identity.kind {
                 return .known
             }
-            let expired = state.delegators.lazy.filter { $0.value.until <= now && $0.key != id }
-                .prefix(Self.expiredPerNote).map(\.key)
+            let expired = Array(state.delegators.expired(at: now).filter { $0 != id }.prefix(Self.expiredPerNote))
             let room = Self.maximumDelegators + expired.count
-            guard state.delegators[id] != nil || state.delegators.count < room else { return .full }
-            return .write(expired: Array(expired))
+            guard known != nil || state.delegators.count < room else { return .full }
+            return .write(expired: expired)
         }
         switch plan {
         case .known: return
@@ -62,41 +61,48 @@ extension AccessStore {
     ) async throws(StorageFailure) {
         let committed = try await metadata.transact { transaction throws(StorageFailure) in
             var record = DelegatorRecord(identity, until: until)
-            if let value = try transaction.get(AccessKeys.delegator(id)) {
-                record.until = max(record.until, try DelegatorRecord.decode(value).until)
+            var others: [(id: DelegatorID, until: Timestamp)] = []
+            let cursor = try transaction.cursor(in: KeyRange(prefix: AccessKeys.delegators(like: id)))
+            while let entry = try cursor.next() {
+                let found = try AccessKeys.delegator(entry.key)
+                let stored = try DelegatorRecord.decode(entry.value).until
+                if found == id {
+                    record.until = max(record.until, stored)
+                } else {
+                    others.append((found, Timestamp(nanoseconds: stored)))
+                }
             }
-            var removed: [DelegatorID] = []
-            for old in expired {
+            var removed = KnownDelegators.surplus(others)
+            for old in expired where !removed.contains(old) {
                 // It may have been given another key meanwhile.
                 guard let value = try transaction.get(AccessKeys.delegator(old)),
                     try DelegatorRecord.decode(value).until <= now.nanoseconds
                 else { continue }
-                transaction.delete(AccessKeys.delegator(old))
                 removed.append(old)
             }
+            for old in removed { transaction.delete(AccessKeys.delegator(old)) }
             transaction.set(AccessKeys.delegator(id), try record.encode())
             return (record, removed)
         }
         let (record, removed) = committed.result
         let known = KnownDelegator(id, record, version: committed.version)
         state.withLock { state in
-            for old in removed where state.delegators[old].map({ $0.until <= now }) == true {
-                state.delegators[old] = nil
+            for old in removed {
+                // One that was noted again behind this commit stays.
+                if let shown = state.delegators[old]?.version, let version = known.version, shown > version { continue }
+                state.delegators.remove(old)
             }
             if let shown = state.delegators[id]?.version, let version = known.version, shown > version { return }
-            state.delegators[id] = known
+            state.delegators.set(known, for: id)
         }
     }
 
-    /// The principal that was noted, with the groups and the application of its last token; `nil` when it has no key that
-    /// is still valid.
-    package func delegator(tenant: String, objectID: String) -> Identity? {
+    /// The principal as it was noted, once for each application through which it has a key that is still valid: with
+    /// the groups of the last token of that application. At most `KnownDelegators.maximumPerPrincipal`.
+    package func delegators(tenant: String, objectID: String) -> [Identity] {
         let now = world.now()
         return state.withLock { state in
-            guard let known = state.delegators[DelegatorID(tenant: tenant, object: objectID)], known.until > now else {
-                return nil
-            }
-            return known.identity
+            state.delegators.of(tenant: tenant, objectID: objectID).filter { $0.until > now }.map(\.identity)
         }
     }
 }

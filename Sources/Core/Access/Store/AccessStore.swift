@@ -6,7 +6,8 @@ package import StorageModel
 ///
 /// A change is one transaction, and after it the directory is updated: it counts for every request that begins after
 /// the call has returned. Changes of one account come into the directory in the order of their commits. When the outcome
-/// of a commit is unknown (`.unavailable`), the directory stays as it was; the same call again settles it.
+/// of a commit is unknown (`.unavailable`), the directory shows what the store has then, if it can be read; the same call
+/// again settles it, also when it is refused because it had been done.
 package final class AccessStore: Sendable {
     /// Told inside the transaction that removes an account: answers whether the account holds nothing any more, and takes
     /// away what others keep about it.
@@ -24,7 +25,7 @@ package final class AccessStore: Sendable {
         /// The commit that the directory shows an account as of. Stays when the account goes, so that a change that was
         /// committed before that does not bring it back.
         var shown: [AccountName: Version] = [:]
-        var delegators: [DelegatorID: KnownDelegator] = [:]
+        var delegators = KnownDelegators()
     }
 
     /// One account's records as a transaction sees them.
@@ -45,8 +46,7 @@ package final class AccessStore: Sendable {
     private init(
         metadata: any MetadataStore, directory: AccountDirectory, configured: [AccountName: Account],
         defaults: AccountSwitches, nodeKey: NodeKey, removal: @escaping Removal,
-        delegators: [DelegatorID: KnownDelegator],
-        world: World
+        delegators: KnownDelegators, world: World
     ) {
         self.metadata = metadata
         self.directory = directory
@@ -78,16 +78,25 @@ package final class AccessStore: Sendable {
         let isSealed = found.accounts.contains { name, stored in
             stored.record?.keys.isEmpty == false && !configuredNames.contains(name)
         }
-        let now = world.now()
+        var delegators = found.delegators
+        delegators.removeExpired(at: world.now())
         let store = AccessStore(
             metadata: metadata, directory: directory,
             configured: Dictionary(configured.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }),
             defaults: defaults, nodeKey: try await nodeKey(isSealed), removal: removal,
-            delegators: found.delegators.filter { $0.value.until > now }, world: world)
+            delegators: delegators, world: world)
         for name in Set(found.accounts.keys).union(store.configured.keys) {
             if let account = try store.account(name, found.accounts[name] ?? Stored()) { directory.set(account) }
         }
         return store
+    }
+
+    /// Whether the store holds an account of this name: for transactions of others that must not outlive it. Accounts
+    /// that come with the configuration are not in the store.
+    package static func holds(
+        _ name: AccountName, in reader: any MetadataReader
+    ) throws(StorageFailure) -> Bool {
+        try StoredAccess.record(name, in: reader)?.keys.isEmpty == false
     }
 
     package var names: [AccountName] { directory.names }
@@ -95,12 +104,13 @@ package final class AccessStore: Sendable {
 
     /// See `NodeKey.userDelegationKey`.
     package func userDelegationKey(
-        tenant: String, objectID: String, account: AccountName, start: Timestamp, expiry: Timestamp, service: String,
+        of identity: Identity, account: AccountName, start: Timestamp, expiry: Timestamp, service: String,
         version: String, epoch: UInt64
     ) -> [UInt8] {
-        nodeKey.userDelegationKey(
-            tenant: tenant, objectID: objectID, account: account, start: start, expiry: expiry, service: service,
-            version: version, epoch: epoch)
+        let id = DelegatorID(identity)
+        return nodeKey.userDelegationKey(
+            tenant: id.tenant, objectID: id.object, application: id.application, account: account, start: start,
+            expiry: expiry, service: service, version: version, epoch: epoch)
     }
 
     // MARK: - Records and accounts
@@ -154,31 +164,57 @@ package final class AccessStore: Sendable {
 
     // MARK: - Changes
 
-    /// Runs one change and shows its outcome.
+    /// Runs one change and shows its outcome. A refusal is about what is stored, so that is shown, too: it differs from
+    /// the directory after a commit that took effect and was never heard of.
     /// - Parameter body: must write something, or refuse. Answers why it refuses.
     /// - Returns: the account as it is now; `nil` when it is gone.
     func change(
         _ name: AccountName,
         _ body: @escaping @Sendable (inout Stored, any MetadataTransaction) throws(StorageFailure) -> AccessRefusal?
     ) async throws(AccessFailure) -> Account? {
-        let committed: Committed<Result<Account?, AccessRefusal>>
+        let committed: Committed<Outcome>
         do {
             committed = try await metadata.transact { [self] transaction throws(StorageFailure) in
-                var stored = try StoredAccess.account(name, in: transaction)
-                if let refusal = try body(&stored, transaction) { return .failure(refusal) }
-                return .success(try account(name, stored))
+                let found = try StoredAccess.account(name, in: transaction)
+                var stored = found
+                if let refusal = try body(&stored, transaction) {
+                    return .refused(refusal, try account(name, found), asOf: transaction.version)
+                }
+                return .changed(try account(name, stored))
             }
-        } catch { throw .store(error) }
+        } catch {
+            if error.code == .unavailable { await showStored(name) }
+            throw .store(error)
+        }
         switch committed.result {
-        case .failure(let refusal): throw .refused(refusal)
-        case .success(let account):
-            show(account, name, asOf: committed.version)
+        case .refused(let refusal, let account, let version):
+            show(account, name, asOf: version)
+            throw .refused(refusal)
+        case .changed(let account):
+            guard let version = committed.version else { preconditionFailure("a change wrote nothing") }
+            show(account, name, asOf: version)
             return account
         }
     }
 
-    private func show(_ account: Account?, _ name: AccountName, asOf version: Version?) {
-        guard let version else { preconditionFailure("a change wrote nothing") }
+    private enum Outcome: Sendable {
+        case changed(Account?)
+        /// With the account as it is stored.
+        case refused(AccessRefusal, Account?, asOf: Version)
+    }
+
+    /// After a commit of unknown outcome: what a read finds counts. A store that cannot be read either leaves the
+    /// directory as it was; the caller hears of the first failure, and the next change of the account shows it.
+    private func showStored(_ name: AccountName) async {
+        do {
+            let found = try await metadata.read(.point) { [self] reader throws(StorageFailure) in
+                (account: try account(name, StoredAccess.account(name, in: reader)), version: reader.version)
+            }
+            show(found.account, name, asOf: found.version)
+        } catch { return }
+    }
+
+    private func show(_ account: Account?, _ name: AccountName, asOf version: Version) {
         state.withLock { state in
             if let shown = state.shown[name], shown > version { return }
             state.shown[name] = version

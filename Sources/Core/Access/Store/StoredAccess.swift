@@ -4,7 +4,7 @@ package import StorageModel
 /// Everything about access that a store holds.
 package struct StoredAccess: Sendable {
     private(set) var accounts: [AccountName: AccessStore.Stored] = [:]
-    private(set) var delegators: [DelegatorID: KnownDelegator] = [:]
+    private(set) var delegators = KnownDelegators()
 
     /// - Throws: `.damaged` at the first record that does not read.
     init(_ reader: any MetadataReader) throws(StorageFailure) {
@@ -55,7 +55,7 @@ package struct StoredAccess: Sendable {
             accounts[name, default: .init()].assignments.append(assignment)
         case .delegator:
             let id = try AccessKeys.delegator(entry.key)
-            delegators[id] = KnownDelegator(id, try DelegatorRecord.decode(entry.value))
+            delegators.set(KnownDelegator(id, try DelegatorRecord.decode(entry.value)), for: id)
         }
     }
 

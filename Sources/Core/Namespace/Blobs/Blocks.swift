@@ -109,16 +109,19 @@ extension Namespace {
     }
 
     /// Get Block List.
+    /// - Parameter seesUncommitted: without it a name that has only staged blocks is none.
     /// - Throws: `.blobNotFound` when the name has neither a committed blob nor staged blocks.
     package func blockList(
-        _ address: BlobAddress, kind: BlockListKind, guard held: Guard
+        _ address: BlobAddress, kind: BlockListKind, guard held: Guard, seesUncommitted: Bool = true
     ) async throws(StorageFailure) -> BlockListing {
         let now = world.now()
         return try await metadata.read(.scan) { reader throws(StorageFailure) in
             let container = try reader.container(address.container).id
             let record = try reader.blobIfPresent(container, address.blob)
-            if record == nil, try reader.get(Keys.uncommittedBlob(container, address.blob.value)) == nil {
-                throw StorageFailure(.blobNotFound)
+            if record == nil {
+                guard seesUncommitted,
+                    try reader.get(Keys.uncommittedBlob(container, address.blob.value)) != nil
+                else { throw StorageFailure(.blobNotFound) }
             }
             if let record {
                 try LeaseRules.checkGiven(record.lease, given: held.lease, subject: .blob, at: now)

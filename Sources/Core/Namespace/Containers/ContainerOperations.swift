@@ -2,7 +2,8 @@ import Metadata
 package import StorageModel
 
 extension Namespace {
-    /// - Throws: `.containerAlreadyExists`, `.publicAccessNotPermitted`, `.invalidName` for the service's own names.
+    /// - Throws: `.containerAlreadyExists`, `.publicAccessNotPermitted`, `.invalidName` for the service's own names,
+    ///   `.accountNotFound` when the account was removed since the request was let in.
     package func createContainer(
         _ address: ContainerAddress, metadata userMetadata: UserMetadata, publicAccess: PublicAccess?
     ) async throws(StorageFailure) -> WriteReceipt {
@@ -11,7 +12,8 @@ extension Namespace {
         }
         try checkPublicAccess(publicAccess, account: address.account)
         let now = world.now()
-        let committed = try await metadata.transact { transaction throws(StorageFailure) in
+        let committed = try await metadata.transact { [self] transaction throws(StorageFailure) in
+            try requireAccount(address.account, in: transaction)
             guard try transaction.get(Keys.container(address)) == nil else {
                 throw StorageFailure(.containerAlreadyExists)
             }

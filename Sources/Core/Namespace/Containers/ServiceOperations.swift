@@ -3,7 +3,8 @@ package import Metadata
 package import StorageModel
 
 extension Namespace {
-    /// Takes part in the removal of an account: what is kept about it goes, if it has no container any more.
+    /// Takes part in the removal of an account: what is kept about it goes, if it has no container any more. The caller
+    /// takes away what `Configuration.accountExists` reads in the same transaction.
     /// - Returns: whether it had none.
     package static func removeAccount(
         _ account: AccountName, in transaction: any MetadataTransaction
@@ -15,6 +16,13 @@ extension Namespace {
         return true
     }
 
+    /// - Throws: `.accountNotFound`.
+    func requireAccount(_ account: AccountName, in transaction: any MetadataTransaction) throws(StorageFailure) {
+        guard try configuration.accountExists(account, transaction) else {
+            throw StorageFailure(.accountNotFound, detail: "The specified account does not exist.")
+        }
+    }
+
     package func serviceProperties(of account: AccountName) async throws(StorageFailure) -> ServiceProperties {
         try await metadata.read(.point) { reader throws(StorageFailure) in
             try ServicePropertiesRecord.read(reader, account)
@@ -22,11 +30,13 @@ extension Namespace {
     }
 
     /// Puts the given parts in; parts that are `nil` stay.
+    /// - Throws: `.accountNotFound` when the account was removed since the request was let in.
     package func setServiceProperties(
         _ change: ServiceProperties, of account: AccountName
     ) async throws(StorageFailure) {
         let now = world.now()
-        _ = try await metadata.transact { transaction throws(StorageFailure) in
+        _ = try await metadata.transact { [self] transaction throws(StorageFailure) in
+            try requireAccount(account, in: transaction)
             let merged = try ServicePropertiesRecord.read(transaction, account).merging(change)
             transaction.set(Keys.serviceProperties(account), try ServicePropertiesRecord.encode(merged))
             transaction.log(ChangeRecord(.setServiceProperties, time: now, account: account))

@@ -19,19 +19,27 @@ struct AdminOptions: ParsableArguments {
         name: .customLong("admin-certificate"),
         help: "PEM file with a certificate and its key, to show to such an endpoint instead of a token.")
     var adminCertificate: String?
+    @Flag(
+        name: .customLong("admin-plain"),
+        help: "Sends the token without TLS to another machine, too (also FOREBAY_ADMIN_PLAIN): private networks only.")
+    var adminPlain = false
 
     private var environment: [String: String] {
         ProcessInfo.processInfo.environment.filter { !$0.value.isEmpty }
     }
     var address: String { admin ?? environment["FOREBAY_ADMIN"] ?? "127.0.0.1:10009" }
 
-    /// - Throws: `CommandFailure` for a token that was pointed to and cannot be read, or none at all.
+    /// - Throws: `CommandFailure` for a token that was pointed to and cannot be read, none at all, and a way that it must
+    ///   not be sent.
     func client() throws -> AdminClient {
-        let tls = adminCA.map { authorities in
-            AdminClient.TLS(authorities: authorities, certificate: adminCertificate.map { ($0, $0) })
-        }
-        // A certificate does for a credential.
-        return AdminClient(address: address, token: adminCertificate == nil ? try token() : nil, tls: tls)
+        do {
+            let tls = try AdminClient.TLS(authorities: adminCA, certificate: adminCertificate)
+            // A certificate does for a credential.
+            return try AdminClient(
+                address: address, token: adminCertificate == nil ? try token() : nil, tls: tls,
+                allowsPlain: adminPlain
+                    || SettingValues.flag(environment[Setting.adminPlain.environmentName], .adminPlain))
+        } catch let error as SettingError { throw CommandFailure(error.description, status: .unreachable) }
     }
 
     private func token() throws -> String {

@@ -34,25 +34,30 @@ extension Authenticator {
             throw refused("ske is not a valid time: \(fields.keyExpiry)")
         }
         let (target, reach) = try resolve(resource, names, asked)
-        let tenant = fields.tenantID.lowercased()
-        let object = fields.objectID.lowercased()
         // Roles outlive the trust in a tenant, keys too: who could get no new one has no use of an old one.
         guard let tokens else { throw refused("sktid: this endpoint trusts no tenant") }
-        guard tokens.trusts(tenant: tenant) else { throw refused("sktid: the tenant is not trusted by this endpoint") }
-        let key = access.userDelegationKey(
-            tenant: tenant, objectID: object, account: asked.account.name, start: start, expiry: expiry,
-            service: fields.keyService, version: fields.keyVersion, epoch: asked.account.delegationEpoch)
-        let text = signature.stringToSign(
-            target, header: { asked.headers[$0] }, parameter: { asked.query[$0] })
-        guard AccountKey(bytes: key).verifies(signature.signature, of: Array(text.utf8)) else {
-            throw refused(Self.mismatch(text))
+        guard tokens.trusts(tenant: fields.tenantID.lowercased()) else {
+            throw refused("sktid: the tenant is not trusted by this endpoint")
         }
+        // Before the signature, because whose keys have ended is forgotten. The times are the request's own.
         let now = world.now()
         guard start.seconds <= now.seconds + Self.startSkewSeconds, now < expiry else {
             throw refused(
                 "The user delegation key is not valid at this time: Start [\(HTTPDate.format(start))]"
                     + " - Expiry [\(HTTPDate.format(expiry))] - Current [\(HTTPDate.format(now))]")
         }
+        let text = signature.stringToSign(
+            target, header: { asked.headers[$0] }, parameter: { asked.query[$0] })
+        let signed = Array(text.utf8)
+        // A signature names its principal without the application: the key tells it, and with it the groups. What the
+        // principal may do is looked up now: a role that was taken away is gone from its signatures too.
+        let signer = Self.possibleSigners(fields, access).first { identity in
+            let key = access.userDelegationKey(
+                of: identity, account: asked.account.name, start: start, expiry: expiry, service: fields.keyService,
+                version: fields.keyVersion, epoch: asked.account.delegationEpoch)
+            return AccountKey(bytes: key).verifies(signature.signature, of: signed)
+        }
+        guard let signer else { throw refused(Self.mismatch(text)) }
         guard signature.policyID == nil else {
             throw refused("si: a user delegation signature has no stored access policy")
         }
@@ -61,10 +66,16 @@ extension Authenticator {
         if let delegated = fields.delegatedObjectID {
             try await checkBearer(delegated, fields.delegatedTenantID, asked)
         }
-        // What the principal may do is looked up now: a role that was taken away is gone from its signatures too.
-        let identity =
-            access.delegator(tenant: tenant, objectID: object) ?? Identity(tenantID: tenant, objectID: object)
-        return credential(signature, terms, signer: .identity(identity), reach: reach, key: nil, asked)
+        return credential(signature, terms, signer: .identity(signer), reach: reach, key: nil, asked)
+    }
+
+    /// Whose key it may be. When nobody is known, a principal without application and groups.
+    private static func possibleSigners(
+        _ fields: SharedAccessSignature.DelegationFields, _ access: AccessStore
+    ) -> [Identity] {
+        let (tenant, object) = (fields.tenantID.lowercased(), fields.objectID.lowercased())
+        let known = access.delegators(tenant: tenant, objectID: object)
+        return known.isEmpty ? [Identity(tenantID: tenant, objectID: object)] : known
     }
 
     /// A signature bound to a user counts only together with that user's token.
@@ -101,8 +112,8 @@ extension AzureBlobService {
         try await access.noteDelegator(identity, until: expiry)
         let version = call.version.description
         let key = access.userDelegationKey(
-            tenant: identity.tenantID, objectID: identity.objectID, account: call.account.name, start: start,
-            expiry: expiry, service: "b", version: version, epoch: call.account.delegationEpoch)
+            of: identity, account: call.account.name, start: start, expiry: expiry, service: "b", version: version,
+            epoch: call.account.delegationEpoch)
         let document = UserDelegationKeyBody.Key(
             objectID: identity.objectID, tenantID: identity.tenantID, start: Self.seconds(start),
             expiry: Self.seconds(expiry), service: "b", version: version, delegatedTenantID: info.delegatedTenantID,

@@ -116,7 +116,9 @@ extension AzureBlobService {
         default: throw AzureError.invalidQueryParameter("blocklisttype", text)
         }
         let held = Guard(conditions: try headers.tagConditions(), lease: try headers.lease())
-        let listing = try await namespace.blockList(blob, kind: kind, guard: held)
+        // Public access shows nothing that is uncommitted, not even that a name has blocks.
+        let listing = try await namespace.blockList(
+            blob, kind: kind, guard: held, seesUncommitted: call.grant.principal != .anonymous)
 
         let document = AzureWire.BlockListing(
             committed: kind == .uncommitted ? nil : listing.committed.map { .init(id: $0.id, size: $0.size) },

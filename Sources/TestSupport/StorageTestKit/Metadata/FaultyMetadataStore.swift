@@ -17,7 +17,7 @@ package final class FaultyMetadataStore: MetadataStore {
 
     private struct State {
         var calls: [Call] = []
-        var fault: (call: Int, moment: Moment, failure: StorageFailure)?
+        var fault: (calls: Range<Int>, moment: Moment, failure: StorageFailure)?
         var hasFailed = false
     }
 
@@ -26,11 +26,13 @@ package final class FaultyMetadataStore: MetadataStore {
 
     package init(_ base: any MetadataStore) { self.base = base }
 
-    /// Starts counting anew; the `number`-th call from here (the first is 1) fails.
+    /// Starts counting anew; the `number`-th call from here (the first is 1) fails, and so do those behind it, `count`
+    /// together.
     package func failCall(
-        _ number: Int, _ moment: Moment, with failure: StorageFailure = StorageFailure(.unavailable, cause: "injected")
+        _ number: Int, count: Int = 1, _ moment: Moment,
+        with failure: StorageFailure = StorageFailure(.unavailable, cause: "injected")
     ) {
-        state.withLock { $0 = State(fault: (number, moment, failure)) }
+        state.withLock { $0 = State(fault: (number..<number + count, moment, failure)) }
     }
 
     /// Starts counting anew; nothing fails.
@@ -74,7 +76,7 @@ package final class FaultyMetadataStore: MetadataStore {
     private func note(_ call: Call) -> (moment: Moment, failure: StorageFailure)? {
         state.withLock { state in
             state.calls.append(call)
-            guard let fault = state.fault, fault.call == state.calls.count else { return nil }
+            guard let fault = state.fault, fault.calls.contains(state.calls.count) else { return nil }
             state.hasFailed = true
             return (fault.moment, fault.failure)
         }

@@ -47,8 +47,8 @@ package final class InMemoryMetadataStore: MetadataStore {
     package func read<Result: Sendable>(
         _ access: ReadAccess, _ body: @escaping @Sendable (any MetadataReader) throws(StorageFailure) -> Result
     ) async throws(StorageFailure) -> Result {
-        let entries = try snapshot().entries
-        return try body(InMemoryTransaction(entries))
+        let snapshot = try snapshot()
+        return try body(InMemoryTransaction(snapshot.entries, version: Version(UInt64(snapshot.version))))
     }
 
     package func transact<Result: Sendable>(
@@ -56,7 +56,7 @@ package final class InMemoryMetadataStore: MetadataStore {
     ) async throws(StorageFailure) -> Committed<Result> {
         for _ in 0..<3 {
             let snapshot = try snapshot()
-            let transaction = InMemoryTransaction(snapshot.entries)
+            let transaction = InMemoryTransaction(snapshot.entries, version: Version(UInt64(snapshot.version)))
             let result = try body(transaction)
             guard !transaction.mutations.isEmpty else { return Committed(result: result, version: nil) }
             let (reads, mutations) = (transaction.reads, transaction.mutations)
@@ -69,7 +69,7 @@ package final class InMemoryMetadataStore: MetadataStore {
         }
         // Nobody commits in between while the lock is held, so this run cannot conflict.
         return try state.withLock { state throws(StorageFailure) in
-            let transaction = InMemoryTransaction(state.entries)
+            let transaction = InMemoryTransaction(state.entries, version: Version(UInt64(state.log.count)))
             let result = try body(transaction)
             guard !transaction.mutations.isEmpty else { return Committed(result: result, version: nil) }
             let version = try Self.commit(

@@ -22,11 +22,15 @@ final class InMemoryTransaction: MetadataTransaction {
     }
 
     let entries: SortedEntries
+    let version: Version
     fileprivate(set) var reads = Reads()
     private(set) var mutations: [Mutation] = []
     private var written: Set<[UInt8]> = []
 
-    init(_ entries: SortedEntries) { self.entries = entries }
+    init(_ entries: SortedEntries, version: Version) {
+        self.entries = entries
+        self.version = version
+    }
 
     func get(_ key: [UInt8]) throws(StorageFailure) -> [UInt8]? {
         let value = try peek(key)

@@ -69,6 +69,41 @@ extension MetadataContract {
                 try requireEqual(
                     log.map { Array($0.key.dropFirst(4)) }, versions.sorted().map(\.bytes), "keys of the log")
             },
+            MetadataContractCase("a view knows the last commit that shows in it, also across reopening") {
+                store, fixture in
+                var store = store
+                for round in 0..<3 {
+                    let put = { (value: String) in
+                        try await store.transact { (transaction) throws(StorageFailure) in
+                            let before = transaction.version
+                            transaction.set(key("k"), key(value))
+                            return before
+                        }
+                    }
+                    let first = try await put("\(round) a")
+                    let second = try await put("\(round) b")
+                    guard let earlier = first.version, let later = second.version else {
+                        throw ContractViolation("no version")
+                    }
+                    try require(first.result < earlier, "a transaction is before its own commit")
+                    try require(second.result >= earlier && second.result < later, "the view of a transaction")
+                    let access = round == 0 ? ReadAccess.point : .scan
+                    let seen = try await store.read(access) { (reader) throws(StorageFailure) in reader.version }
+                    let unwritten = try await store.transact { (transaction) throws(StorageFailure) in
+                        transaction.version
+                    }
+                    try require(seen >= later && unwritten.result >= later, "the view of a read")
+                    await store.close()
+                    store = try await fixture.open()
+                    let found = try await store.read(.point) { (reader) throws(StorageFailure) in reader.version }
+                    let next = try await store.transact { (transaction) throws(StorageFailure) in
+                        transaction.set(key("n"), [])
+                    }
+                    guard let next = next.version else { throw ContractViolation("no version") }
+                    try require(found >= later && found < next, "the view after reopening")
+                }
+                await store.close()
+            },
             MetadataContractCase("a transaction without writes has no version") { store, _ in
                 try await store.put([("a", "1")])
                 let committed = try await store.transact { (transaction) throws(StorageFailure) in

@@ -63,14 +63,16 @@ final class SimulatedMetadataStore: MetadataStore {
     ) async throws(StorageFailure) -> Result {
         try await life.call("read", before: [.unavailable, .busy(retryAfterSeconds: 1)], after: [.unavailable]) {
             () async throws(StorageFailure) -> Result in
-            let early = try snapshot().entries
+            let early = try snapshot()
+            let view = InMemoryTransaction(early.entries, version: Version(early.version))
             // The seam allows a second run, on a later snapshot.
             if access == .point, life.executor.happens(5) {
-                do throws(StorageFailure) { _ = try body(InMemoryTransaction(early)) } catch { _ = error }
+                do throws(StorageFailure) { _ = try body(view) } catch { _ = error }
                 await life.executor.pause()
-                return try body(InMemoryTransaction(try snapshot().entries))
+                let late = try snapshot()
+                return try body(InMemoryTransaction(late.entries, version: Version(late.version)))
             }
-            return try body(InMemoryTransaction(early))
+            return try body(view)
         }
     }
 
@@ -82,7 +84,7 @@ final class SimulatedMetadataStore: MetadataStore {
         ) { () async throws(StorageFailure) -> Committed<Result> in
             for _ in 0..<4 {
                 let (entries, version) = try snapshot()
-                let transaction = InMemoryTransaction(entries)
+                let transaction = InMemoryTransaction(entries, version: Version(version))
                 let result = try body(transaction)
                 guard !transaction.mutations.isEmpty else { return Committed(result: result, version: nil) }
                 await life.executor.pause()
@@ -93,7 +95,7 @@ final class SimulatedMetadataStore: MetadataStore {
             }
             // Nobody else runs between these two: this one cannot conflict.
             let (entries, version) = try snapshot()
-            let transaction = InMemoryTransaction(entries)
+            let transaction = InMemoryTransaction(entries, version: Version(version))
             let result = try body(transaction)
             guard !transaction.mutations.isEmpty else { return Committed(result: result, version: nil) }
             return Committed(result: result, version: try commit(transaction, since: version))
