@@ -113,6 +113,10 @@ struct SettingsTests {
         #expect(all.rotation == AuditRotation(bytes: 3 << 20, kept: 20))
         let never = try configuration([.data: "d", .dev: "true", .audit: "stdout", .auditRotateSize: "0"]).audit
         #expect(never.destination == .standardOutput && never.rotation.bytes == 0)
+        // A promise about lines that nobody writes.
+        #expect(
+            message { try configuration([.data: "d", .dev: "true", .auditOverflow: "refuse"]) }
+                .contains("audit-overflow needs an audit"))
         for (setting, text) in [(Setting.auditKeep, "0"), (.auditRotateSize, "-1"), (.auditOverflow, "wait")] {
             let told = message { try configuration([.data: "d", .dev: "true", setting: text]) }
             #expect(told.contains(setting.rawValue), "\(told)")

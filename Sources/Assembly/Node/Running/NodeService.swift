@@ -86,7 +86,10 @@ package final class NodeService: Service {
         audit.withLock { $0 }?.reopen()
         await certificates.withLock { $0 }?.reload()
         guard let tokens = tokens.withLock({ $0 }) else { return }
-        do { try await NIOThreadPool.singleton.runIfActive { try tokens.reload() } } catch {
+        do {
+            try await NIOThreadPool.singleton.runIfActive { try tokens.reload() }
+            logger.info("keys of issuers read again")
+        } catch {
             logger.error("keys of the issuer not read", metadata: [LogKey.error: "\(error)"])
         }
     }

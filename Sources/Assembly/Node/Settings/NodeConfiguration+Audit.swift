@@ -16,6 +16,9 @@ extension NodeConfiguration {
                 case "stdout": .standardOutput
                 case let path: .file(path: path)
                 }
+            guard destination != .none || values.text(.auditOverflow) == nil else {
+                throw SettingError("audit-overflow needs an audit: give stdout or a file")
+            }
             overflow = try values.choice(.auditOverflow, Overflow.self) == .refuse ? .refuse : .drop
             rotation = AuditRotation(
                 bytes: try values.bytes(.auditRotateSize) ?? 256 << 20,

@@ -112,7 +112,10 @@ struct AdminSession {
         guard !answer.isSuccess else { return answer.body }
         let refusal = try? JSONDecoder().decode(Refusal.self, from: Data(answer.body.utf8))
         throw CommandFailure(
-            refusal.map { "\($0.error.message) (\($0.error.code))" } ?? "the node answers \(answer.status)",
+            refusal.map { "\($0.error.message) (\($0.error.code))" }
+                ?? (answer.status == 0
+                    ? "no HTTP answer: does the endpoint speak TLS? Then give --admin-ca FILE"
+                    : "the node answers \(answer.status)"),
             status: answer.status == 401 || answer.status == 0 ? .unreachable : .refused)
     }
 
