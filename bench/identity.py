@@ -277,7 +277,7 @@ def main() -> int:
         shutil.rmtree(home, ignore_errors=True)
     table, missed = lines(run.samples)
     head = ["work", "requests/s", "MiB/s", "CPU µs a request", "ratio", "goal"]
-    command = "python3 bench/identity.py " + ("--full" if arguments.full else "--quick")
+    command = f"python3 bench/identity.py --seconds {seconds:g} --rounds {rounds}"
     text = (
         "# What credentials and encryption cost\n\n"
         f"`{command}`, {report.today()}, {report.machine()}; medians of {rounds} rounds of {seconds:g} s in turn; {versions}.\n\n"

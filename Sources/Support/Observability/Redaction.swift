@@ -117,7 +117,15 @@ package enum Redaction {
         "client_secret", "client_assertion", "assertion", "accountkey", "sharedaccesssignature",
     ]
 
+    private static let secretLengths = Set(secretParameters.map(\.utf8.count))
+
     private static func isSecret(parameter name: String) -> Bool {
+        // Most names are told apart by their length alone. Letters beside ASCII may become others in lower case.
+        if !secretLengths.contains(name.utf8.count),
+            name.utf8.allSatisfy({ $0 < 0x80 && $0 != UInt8(ascii: "%") })
+        {
+            return false
+        }
         var lowered = name.lowercased()
         // An encoded name is still understood by the service, so it must not slip through here.
         if lowered.utf8.contains(UInt8(ascii: "%")) { lowered = decodeASCII(lowered).lowercased() }

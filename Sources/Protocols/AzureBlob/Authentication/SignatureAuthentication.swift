@@ -191,16 +191,27 @@ extension Authenticator {
         return IPRange(from: lower, to: upper)
     }
 
+    private static func hexText(_ digest: SHA256.Digest) -> String {
+        String(unsafeUninitializedCapacity: 64) { text in
+            let digits: StaticString = "0123456789abcdef"
+            for (index, byte) in digest.enumerated() {
+                text[2 * index] = digits.utf8Start[Int(byte >> 4)]
+                text[2 * index + 1] = digits.utf8Start[Int(byte & 15)]
+            }
+            return 64
+        }
+    }
+
     func credential(
         _ signature: SharedAccessSignature, _ terms: SignatureTerms, signer: Delegation.Signer,
         reach: Delegation.Reach, key: String?, _ asked: AuthenticationRequest
     ) -> Credential {
         let delegation = Delegation(
             account: asked.account.name, signer: signer, permissions: terms.permissions, reach: reach)
-        let hash = SHA256.hash(data: signature.signature).map { String(UInt16($0) + 0x100, radix: 16).dropFirst() }
+        let hash = Self.hexText(SHA256.hash(data: signature.signature))
         let prefix = key.map { $0 + "," } ?? ""
         return Credential(
-            principal: .delegated(delegation), auditHash: "\(prefix)SasSignature(\(hash.joined()))",
+            principal: .delegated(delegation), auditHash: "\(prefix)SasSignature(\(hash))",
             responseHeaders: signature.responseHeaders)
     }
 }
