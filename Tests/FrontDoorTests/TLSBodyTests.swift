@@ -97,7 +97,7 @@ import Testing
     @Test("a peer that does not read makes the answer wait, and is cut at last")
     func stalledReader() async throws {
         let (file, _) = try scratchFile(bytes: 1 << 20)
-        let rounds = 256
+        let rounds = 16_384
         let producer = ScriptedProducer { index throws(StorageFailure) in
             index < rounds ? .file(FileSpan(file: file, offset: 0, length: 1 << 20)) : nil
         }
